@@ -19,7 +19,7 @@ export class ApiError extends Error {
   readonly code: string;
   readonly param: string | undefined;
   readonly rule: string | undefined;
-  readonly type: string | undefined;
+  readonly type: string;
   readonly headers: Record<string, string>;
 
   constructor(init: ApiErrorInit) {
@@ -29,14 +29,13 @@ export class ApiError extends Error {
     this.code = init.code;
     this.param = init.param;
     this.rule = init.rule;
-    this.type = init.type;
+    this.type = init.type ?? 'invalid_request_error';
     this.headers = init.headers ?? {};
   }
 
   /** The error envelope of contract/routines.md 8.1: always nested, because every JavaScript client crashes on a flat one. */
   toBody(): { error: Record<string, unknown> } {
-    const error: Record<string, unknown> = { code: this.code, message: this.message, param: this.param ?? null };
-    if (this.type) error.type = this.type;
+    const error: Record<string, unknown> = { code: this.code, message: this.message, param: this.param ?? null, type: this.type };
     return { error };
   }
 }
@@ -49,16 +48,15 @@ export function invalid(message: string, param: string | undefined, rule: string
     message,
     ...(param === undefined ? {} : { param }),
     rule,
-    type: 'invalid_request_error',
   });
 }
 
 export function notFound(message: string, rule: string): ApiError {
-  return new ApiError({ status: 404, code: 'not_found', message, rule, type: 'invalid_request_error' });
+  return new ApiError({ status: 404, code: 'not_found', message, rule });
 }
 
 export function conflict(message: string, rule: string): ApiError {
-  return new ApiError({ status: 409, code: 'conflict', message, rule, type: 'invalid_request_error' });
+  return new ApiError({ status: 409, code: 'conflict', message, rule });
 }
 
 /** A value as an error message shows it: JSON, cut to a line. */

@@ -1,0 +1,108 @@
+/** An emulator behind a port, as `start` and `exec` both need it. */
+import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
+import type { Certificate } from '../emulator/certificate.ts';
+import type { Emulator, EmulatorOptions } from '../emulator/emulator.ts';
+import type { Fetch, Serving } from '../emulator/server.ts';
+import { Exit, EXIT, usage } from './exit.ts';
+import { isLoopback, type StartOptions } from './options.ts';
+
+export interface Launched {
+  serving: Serving;
+  emulator: Emulator;
+  certificate: Certificate;
+  close(): Promise<void>;
+}
+
+export async function launch(options: StartOptions, identityHeader?: string): Promise<Launched> {
+  const [{ createEmulator }, { ListenError, serve }, certificate] = await Promise.all([
+    import('../emulator/emulator.ts'),
+    import('../emulator/server.ts'),
+    certificateFor(options),
+  ]);
+  const emulator = createEmulator(emulatorOptions(options, certificate, identityHeader));
+  try {
+    const serving = await serve({
+      fetch: await wrapped(emulator, options),
+      host: options.host,
+      port: options.port,
+      tls: () => certificate,
+      onTlsError: hintOnce(certificate, options),
+    });
+    return {
+      serving,
+      emulator,
+      certificate,
+      async close() {
+        await serving.close();
+        await emulator.close();
+      },
+    };
+  } catch (error) {
+    await emulator.close();
+    throw error instanceof ListenError ? new Exit(EXIT.machine, error.message) : error;
+  }
+}
+
+async function certificateFor(options: StartOptions): Promise<Certificate> {
+  const { loadCertificate, ownCertificate } = await import('../emulator/certificate.ts');
+  const { cert, key } = options;
+  if (cert === undefined || key === undefined) {
+    return loadCertificate({ names: options.tlsNames, warn: (message) => report(options, message) });
+  }
+  for (const [flag, path] of [['--cert', cert], ['--key', key]] as const) {
+    try {
+      readFileSync(path);
+    } catch (error) {
+      throw usage(`${flag} is "${path}": it cannot be read (${(error as Error).message}).`);
+    }
+  }
+  const own = ownCertificate(cert, key);
+  try {
+    createSecureContext(own);
+  } catch (error) {
+    throw usage(`--cert "${cert}" and --key "${key}" are no pair of PEM files: ${(error as Error).message}.`);
+  }
+  return own;
+}
+
+function emulatorOptions(
+  options: StartOptions,
+  certificate: Certificate,
+  identityHeader: string | undefined,
+): EmulatorOptions & { identityHeader?: string } {
+  const { port: _port, cert: _cert, key: _key, readyFile: _ready, cors: _cors, logLevel: _log, host, ...world } = options;
+  return {
+    ...world,
+    caPem: () => certificate.caPem,
+    // Who binds an address of this machine's wants to be called by it.
+    ...(isLoopback(host) || host === '0.0.0.0' || host === '::' ? {} : { hosts: [host] }),
+    ...(identityHeader === undefined ? {} : { identityHeader }),
+  };
+}
+
+async function wrapped(emulator: Emulator, { cors, logLevel }: StartOptions): Promise<Fetch> {
+  let fetch: Fetch = (request, env) => emulator.fetch(request, env);
+  if (cors !== undefined) fetch = (await import('./around.ts')).withCors(fetch, cors);
+  if (logLevel === 'info' || logLevel === 'debug') fetch = (await import('./around.ts')).withLog(fetch);
+  return fetch;
+}
+
+/** Clients name a certificate that they do not trust in a hundred ways; the cause is always the same one. */
+function hintOnce(certificate: Certificate, options: StartOptions): (error: Error) => void {
+  let hinted = false;
+  return (error) => {
+    const alert = /alert (?!number)([a-z ]+)/.exec(error.message)?.[1];
+    if (hinted || alert === undefined) return;
+    hinted = true;
+    report(
+      options,
+      `A client refused our certificate (${alert.trim()}). Let it trust ` +
+        `${certificate.caPath ?? 'what /_emulator/ca.pem answers'}, or run it with "foundrite exec -- CMD".`,
+    );
+  };
+}
+
+function report({ logLevel }: StartOptions, message: string): void {
+  if (logLevel !== 'silent' && logLevel !== 'error') process.stderr.write(`foundrite: ${message}\n`);
+}

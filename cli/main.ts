@@ -1,0 +1,143 @@
+/** The command line: which verbs there are and what they can be told. A verb's own file is loaded when it is called. */
+import { existsSync, readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { EXIT, usage } from './exit.ts';
+import { addStartFlags, typedFlags } from './options.ts';
+
+/** What a verb answers: an exit code ends the process, nothing lets it go on until it has no more to do. */
+type Outcome = number | undefined;
+
+export async function run(argv: string[]): Promise<void> {
+  let outcome: Outcome;
+  const program = describe((code) => {
+    outcome = code;
+  });
+  try {
+    refuseUnknownVerb(program, argv);
+    await program.parseAsync(argv, { from: 'user' });
+    // Nothing may keep a finished verb alive: a port, a pool of connections.
+    if (outcome !== undefined) process.exit(outcome);
+  } catch (error) {
+    process.exit(report(error));
+  }
+}
+
+function describe(end: (code: Outcome) => void): Command {
+  const program = new Command('foundrite')
+    .description('Emulates the Microsoft Foundry agent service on this machine (not Foundry Local, which runs models).')
+    .version(version())
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureOutput({ outputError: () => {} })
+    .addHelpText('after', '\nEvery flag has a variable (--data-dir: FOUNDRITE_DATA_DIR) and a key in foundrite.yaml (data_dir).');
+
+  addStartFlags(program.command('start', { isDefault: true }).description('start an emulator (the default)')).action(
+    async (_flags, command: Command) => (await import('./start.ts')).start(typedFlags(command)),
+  );
+
+  addStartFlags(program.command('exec').description('start an emulator, run a command that uses it, end with its exit code'))
+    .argument('[command...]', 'the command, after --')
+    .passThroughOptions()
+    .option('--project <name>', 'the project that the command works in (local)')
+    .option('--keep-azure-env', 'leave the credentials in AZURE_* as they are')
+    .option('--no-identity', 'let the command sign in by itself')
+    .action(async (words: string[], _flags, command: Command) =>
+      end(await (await import('./exec.ts')).exec(words, typedFlags(command))),
+    );
+
+  callFlags(program.command('env').description('print what exec would set, for an emulator that runs'))
+    .option('--shell <name>', 'bash, pwsh, github, dotenv (bash; on Windows pwsh)')
+    .option('--keep-azure-env', 'leave the credentials in AZURE_* as they are')
+    .option('--no-identity', 'let programs sign in by themselves')
+    .action(async (flags) => (await import('./env.ts')).env(flags));
+
+  callFlags(program.command('journal').description('print the record of all turns'))
+    .option('-f, --follow', 'go on with what comes')
+    .option('--kind <kind>', 'only lines of this kind')
+    .option('--run <id>', 'only lines of this run')
+    .option('--routine <name>', 'only lines of this routine')
+    .option('--after <cursor>', 'only lines after this one')
+    .option('--canonical', 'as JSON lines that depend on what was asked alone, for replay')
+    .action(async (flags) => (await import('./journal.ts')).journal(flags));
+
+  program
+    .command('replay')
+    .description('play a canonical journal again; print the one that this gives')
+    .argument('<file>', 'from journal --canonical; - is stdin')
+    .action(async (file: string) => end(await (await import('./replay.ts')).replay(file)));
+
+  describeClock(program, end);
+
+  callFlags(program.command('fire').description('fire a routine'))
+    .argument('<routine>')
+    .option('--at <instant>', 'as if this instant had come')
+    .option('--payload <json>', 'what the firing carries')
+    .action(async (routine: string, flags) => (await import('./fire.ts')).fire(routine, flags));
+
+  // Commands made before this setting do not have it.
+  for (const command of [program, ...program.commands.flatMap((one) => [one, ...one.commands])]) {
+    command.exitOverride().configureOutput({ outputError: () => {} }).allowExcessArguments(false);
+  }
+  return program;
+}
+
+function describeClock(program: Command, end: (code: Outcome) => void): void {
+  const clock = program.command('clock').description("show, move, stop or set a project's clock");
+  callFlags(clock.command('show', { isDefault: true }).description('show it')).action(async (flags) =>
+    (await import('./clock.ts')).showClock(flags),
+  );
+  callFlags(clock.command('advance').description('move time on'))
+    .argument('[duration]', 'e.g. 90s, 1h30m, PT2H')
+    .option('--to <instant>', 'up to there')
+    .option('--until <idle>', 'until nothing is on its way')
+    .action(async (by: string | undefined, flags) => end(await (await import('./clock.ts')).advanceClock(by, flags)));
+  callFlags(clock.command('stop').description('stop an advance')).action(async (flags) =>
+    (await import('./clock.ts')).stopClock(flags),
+  );
+  callFlags(clock.command('set').description('set instant, rate or skip'))
+    .option('--now <instant>', 'never back')
+    .option('--rate <0|1>', '1 moves at the pace of the system, 0 stands still')
+    .option('--skip', 'move on to what is waited for')
+    .option('--no-skip', 'do not')
+    // Left alone unless typed: commander takes "--no-skip" for a default of true.
+    .action(async (_flags, command: Command) => (await import('./clock.ts')).setClock(typedFlags(command)));
+}
+
+function callFlags(command: Command): Command {
+  return command
+    .option('--url <url>', 'where the emulator listens (FOUNDRITE_URL, http://127.0.0.1:3686)')
+    .option('--project <name>', 'the project (FOUNDRITE_PROJECT, local)')
+    .option('--control-token <token>', 'what it was started with (FOUNDRITE_CONTROL_TOKEN)');
+}
+
+/** Without this, commander would take the word for an argument of `start`. */
+function refuseUnknownVerb(program: Command, [first]: string[]): void {
+  if (first === undefined || first.startsWith('-') || first === 'help') return;
+  const verbs = program.commands.map((command) => command.name());
+  if (!verbs.includes(first)) throw usage(`there is no "${first}"; there are: ${verbs.join(', ')}. See foundrite --help.`);
+}
+
+/** One sentence for what was foreseen, everything that we know for what was not. */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return EXIT.ok;
+    process.stderr.write(`foundrite: ${error.message.replace(/^error: /, '')} See foundrite --help.\n`);
+    return EXIT.usage;
+  }
+  const code = (error as { exitCode?: unknown }).exitCode;
+  if (error instanceof Error && typeof code === 'number') {
+    process.stderr.write(`foundrite: ${error.message}\n`);
+    return code;
+  }
+  process.stderr.write(`foundrite: this is a bug in Foundrite; please report it.\n${(error as Error)?.stack ?? error}\n`);
+  return EXIT.bug;
+}
+
+/** From the package's own description, one folder up in the checkout and two in what is published. */
+function version(): string {
+  for (const path of ['../package.json', '../../package.json']) {
+    const url = new URL(path, import.meta.url);
+    if (existsSync(url)) return (JSON.parse(readFileSync(url, 'utf8')) as { version: string }).version;
+  }
+  return 'unknown';
+}

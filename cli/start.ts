@@ -1,0 +1,59 @@
+/** `foundrite start`: an emulator until a signal ends it. */
+import { EXIT } from './exit.ts';
+import { type Launched, launch } from './launch.ts';
+import { readStartOptions } from './options.ts';
+import { readyLine, removeReadyFile, writeReadyFile } from './ready.ts';
+
+export async function start(flags: Record<string, unknown>): Promise<void> {
+  const options = await readStartOptions(flags, process.env);
+  const launched = await launch(options);
+  endOnSignal(launched, options.readyFile);
+
+  // A reader that goes away, as in "foundrite start | head", is no reason to end.
+  process.stdout.on('error', () => {});
+  const line = readyLine(launched);
+  process.stdout.write(`${banner(launched, coloured(process.env, process.stdout.isTTY))}${line}\n`);
+  writeReadyFile(options.readyFile, line);
+}
+
+function endOnSignal(launched: Launched, readyFile: string | undefined): void {
+  let ending = false;
+  const end = async (signal: NodeJS.Signals) => {
+    if (ending) {
+      if (signal === 'SIGINT') process.exit(EXIT.interrupted);
+      return;
+    }
+    ending = true;
+    removeReadyFile(readyFile);
+    try {
+      await launched.close();
+      process.exit(EXIT.ok);
+    } catch (error) {
+      process.stderr.write(`foundrite: could not close: ${(error as Error).message}\n`);
+      process.exit(EXIT.bug);
+    }
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, (name) => void end(name));
+}
+
+export function coloured(env: NodeJS.ProcessEnv, isTerminal: boolean): boolean {
+  return isTerminal && !env.NO_COLOR && env.TERM !== 'dumb';
+}
+
+function banner({ serving, emulator, certificate }: Launched, colour: boolean): string {
+  const strong = (text: string) => (colour ? `\x1b[1m${text}\x1b[22m` : text);
+  const faint = (text: string) => (colour ? `\x1b[2m${text}\x1b[22m` : text);
+  const { assumedRules, store } = emulator.describe();
+  const rows: [string, string][] = [
+    ['https', `${serving.httpsUrl} ${faint(`(trust ${certificate.caPath ?? `${serving.url}/_emulator/ca.pem`})`)}`],
+    ['store', store === 'memory' ? `memory ${faint('(--data-dir keeps it)')}` : store],
+    ['rules', `${assumedRules} assumed rules are in force ${faint('(foundrite ledger)')}`],
+    ['try', strong(`export AZURE_AI_PROJECT_ENDPOINT=${serving.httpsUrl}/api/projects/local`)],
+    ['or', `foundrite exec -- CMD ${faint('(trust, tokens and endpoint are set for CMD)')}`],
+  ];
+  return [
+    strong('Foundrite emulates the Microsoft Foundry agent service on this machine.'),
+    ...rows.map(([name, value]) => `  ${name.padEnd(6)} ${value}`),
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,211 @@
+/** What a value that breaks a schema is told: which field, with which value, and what to do next. */
+import type { ErrorObject } from 'ajv';
+
+export interface Problem {
+  /** Path of the field at fault, `triggers.morning.cron_expression`; empty for the whole value. */
+  param: string;
+  message: string;
+  /** The ledger's rule that the value breaks. */
+  rule: string | undefined;
+}
+
+/** A JSON schema, as loosely as this file needs it. */
+// biome-ignore lint/suspicious/noExplicitAny: a schema is data; each read of it states what it expects.
+type Schema = any;
+
+/** The variants of a union, named by their `$ref`. */
+export interface Variants {
+  schemaOf(ref: string): Schema;
+  /** What one variant has against the value; nothing when it fits. */
+  errorsOf(ref: string, value: unknown): readonly ErrorObject[];
+}
+
+/** The one problem to report. ajv lists what led to a failure first and the failure itself last. */
+export function explain(errors: readonly ErrorObject[], at: string, variants: Variants): Problem {
+  const last = errors.at(-1);
+  if (last === undefined) throw new Error('explain() is for values that failed');
+  const error = last.keyword === 'if' ? (errors.at(-2) ?? last) : last;
+  const path = fieldPath(at, error.instancePath);
+  switch (error.keyword) {
+    case 'required':
+    case 'dependentRequired':
+      return missing(error, path);
+    case 'additionalProperties':
+    case 'unevaluatedProperties':
+      return unknownField(error, path);
+    case 'discriminator':
+      return unknownVariant(error, path, variants);
+    case 'oneOf':
+    case 'anyOf':
+      return noVariant(error, path, variants);
+    default:
+      return { param: path, message: `${named(path)} ${complaint(error)}.`, rule: ruleOf(error) };
+  }
+}
+
+function missing(error: ErrorObject, path: string): Problem {
+  const field: string = error.params.missingProperty;
+  const schema: Schema = error.parentSchema;
+  const param = joined(path, field);
+  const owner = schema.title === undefined ? '' : ` for ${schema.title}`;
+  const rule = schema.properties?.[field]?.['x-foundrite-rule'] ?? ruleOf(error);
+  return { param, message: `${param} must be provided${owner}.`, rule };
+}
+
+function unknownField(error: ErrorObject, path: string): Problem {
+  const field: string = error.params.additionalProperty ?? error.params.unevaluatedProperty;
+  const known = Object.entries<Schema>((error.parentSchema as Schema).properties ?? {})
+    .filter(([, schema]) => schema !== false)
+    .map(([name]) => name);
+  const param = joined(path, field);
+  const hint = known.length === 0 ? 'remove it' : `use one of ${known.join(', ')}, or remove it`;
+  return { param, message: `${param} is not a field here; ${hint}.`, rule: ruleOf(error) };
+}
+
+function unknownVariant(error: ErrorObject, path: string, variants: Variants): Problem {
+  const { tag, tagValue } = error.params;
+  const param = joined(path, tag);
+  const refs = (error.parentSchema as Schema).oneOf as { $ref: string }[];
+  const accepted = refs.flatMap(({ $ref }) => {
+    const tagSchema = variants.schemaOf($ref).properties[tag];
+    return tagSchema.enum ?? [tagSchema.const];
+  });
+  const fault =
+    tagValue === undefined
+      ? 'must be provided'
+      : `is ${shown(tagValue)}, an unrecognized ${tag} discriminator id`;
+  return {
+    param,
+    message: `${param} ${fault}; use one of ${accepted.join(', ')}.`,
+    rule: ruleOf(error),
+  };
+}
+
+/** No variant fits: when the value was clearly meant for one, the message is about that one. */
+function noVariant(error: ErrorObject, path: string, variants: Variants): Problem {
+  const branches = error.schema as Schema[];
+  const fields = branches.flatMap((branch) => branch.required ?? []);
+  if (fields.length === branches.length && branches.every((branch) => branch.$ref === undefined)) {
+    const howMany = error.keyword === 'oneOf' ? 'exactly one' : 'at least one';
+    const message = `${named(path)} must have ${howMany} of ${fields.join(', ')}.`;
+    return { param: path, message, rule: ruleOf(error) };
+  }
+  const meant = meantFor(branches, error.data, variants);
+  const errors = meant === undefined ? [] : variants.errorsOf(meant, error.data);
+  if (errors.length > 0) return explain(errors, path, variants);
+  const forms = branches.map((branch) => titleOf(branch, variants)).join(' · ');
+  return {
+    param: path,
+    message: `${named(path)} is ${shown(error.data)}; use one of these forms: ${forms}.`,
+    rule: ruleOf(error),
+  };
+}
+
+/** The variant that shares most of its required fields with the value, if there is just one such. */
+function meantFor(branches: Schema[], value: unknown, variants: Variants): string | undefined {
+  const scored = branches
+    .filter((branch) => branch.$ref !== undefined)
+    .map((branch) => ({ ref: branch.$ref, score: kinship(variants.schemaOf(branch.$ref), value) }))
+    .sort((one, other) => other.score - one.score);
+  const [best, next] = scored;
+  if (best === undefined || best.score === 0 || best.score === next?.score) return undefined;
+  return best.ref;
+}
+
+function kinship(schema: Schema, value: unknown): number {
+  const types: string[] = [schema.type].flat();
+  if (!types.some((type) => isOfType(value, type))) return 0;
+  if (typeof value !== 'object' || value === null) return 1;
+  const required: string[] = schema.required ?? [];
+  return required.filter((field) => Object.hasOwn(value, field)).length;
+}
+
+function isOfType(value: unknown, type: string): boolean {
+  if (type === 'integer' || type === 'number') return typeof value === 'number';
+  if (type === 'array') return Array.isArray(value);
+  if (type === 'object') return typeof value === 'object' && !Array.isArray(value);
+  return typeof value === type;
+}
+
+function titleOf(branch: Schema, variants: Variants): string {
+  const schema = branch.$ref === undefined ? branch : variants.schemaOf(branch.$ref);
+  return schema.title ?? schema.type ?? 'a value of another form';
+}
+
+/** The rest of the sentence whose subject is the field. */
+function complaint(error: ErrorObject): string {
+  const { keyword, params, data } = error;
+  const schema: Schema = error.parentSchema;
+  const is = `is ${shown(data)}`;
+  switch (keyword) {
+    case 'type':
+      return `${is}; send ${[params.type].flat().join(' or ')}`;
+    case 'enum':
+      return `${is}; use one of ${params.allowedValues.join(', ')}`;
+    case 'const':
+      return `${is}; it must be ${shown(params.allowedValue)}`;
+    case 'maxLength':
+      return `${is}, ${(data as string).length} characters; shorten it to ${params.limit}`;
+    case 'minLength':
+      return data === ''
+        ? 'is empty; give it a value'
+        : `${is}; give it ${params.limit} characters`;
+    case 'minProperties':
+    case 'maxProperties': {
+      const limit =
+        schema.minProperties === schema.maxProperties
+          ? 'exactly'
+          : keyword === 'minProperties'
+            ? 'at least'
+            : 'at most';
+      const count = Object.keys(data as object).length;
+      return `has ${count} ${count === 1 ? 'entry' : 'entries'}; give ${limit} ${params.limit}`;
+    }
+    case 'minItems':
+    case 'maxItems': {
+      const limit = keyword === 'minItems' ? 'at least' : 'at most';
+      return `has ${(data as unknown[]).length} items; give ${limit} ${params.limit}`;
+    }
+    case 'minimum':
+    case 'maximum':
+      return `${is}; send a number from ${schema.minimum ?? 'any'} to ${schema.maximum ?? 'any'}`;
+    case 'pattern':
+      return `${is}; it must match ${params.pattern}`;
+    case 'format':
+      return `${is}; it must be a ${params.format}`;
+    case 'propertyNames':
+      return `has the key ${shown(params.propertyName)}, which is not allowed; rename it`;
+    case 'false schema':
+      return `${is}; it must be absent`;
+    default:
+      return `${is}; it ${error.message}`;
+  }
+}
+
+function ruleOf(error: ErrorObject): string | undefined {
+  return (error.parentSchema as Schema)?.['x-foundrite-rule'];
+}
+
+/** `/faults/0/fault` becomes `faults[0].fault`, below the path at which the value stands. */
+function fieldPath(at: string, pointer: string): string {
+  return pointer
+    .split('/')
+    .slice(1)
+    .map((key) => key.replaceAll('~1', '/').replaceAll('~0', '~'))
+    .reduce(joined, at);
+}
+
+function joined(path: string, key: string): string {
+  if (/^\d+$/.test(key) && path !== '') return `${path}[${key}]`;
+  return path === '' ? key : `${path}.${key}`;
+}
+
+function named(path: string): string {
+  return path === '' ? 'The body' : path;
+}
+
+/** A value as a message shows it: JSON, cut to a line. */
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 80 ? `${text.slice(0, 77)}…` : text;
+}

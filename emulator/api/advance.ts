@@ -1,0 +1,111 @@
+/** `clock:advance`: one answer, or a line per settled instant while it goes on. */
+import { type Instant, isoInstant, SECOND } from '../clock.ts';
+import type { Stop } from '../engine.ts';
+import type { Project } from '../projects.ts';
+import type { Firing } from '../world.ts';
+import { backwards, busy, type Controlled, readDuration, readInstant } from './control.ts';
+import { type Answer, bodyAs } from './input.ts';
+
+const STOP_DETAIL: Record<string, string> = {
+  cancelled: 'The caller hung up. Nothing was undone; the same `to` goes on from here.',
+  stop: 'clock:stop was called. Nothing was undone; the same `to` goes on from here.',
+  wall: 'It took longer than wall_max. Nothing was undone; the same `to` goes on from here.',
+  fired_max: 'More than fired_max firings. Nothing was undone; the same `to` goes on from here.',
+};
+
+export function advance(call: Controlled, project: Project): Answer | Response | Promise<Answer> {
+  const { world, engine } = project;
+  if (engine.advancing) throw busy();
+  const limit = readLimit(call, project);
+  const abort = new AbortController();
+  const stream = call.c.req.header('accept')?.includes('application/x-ndjson');
+  const { wall_max: wallMaxMs, fired_max: firedMax } = world.profile.settings;
+  if (stream) return streamed(project, limit, abort, wallMaxMs);
+  const signal = call.c.req.raw.signal;
+  if (signal.aborted) abort.abort();
+  signal.addEventListener('abort', () => abort.abort(), { once: true });
+  return whole(project, limit, { signal: abort.signal, wallMaxMs, firedMax });
+}
+
+function readLimit(call: Controlled, project: Project): Instant | 'idle' {
+  const { world } = project;
+  const body = bodyAs('AdvanceRequest', call.body);
+  if ('until' in body) return 'idle';
+  const to = 'by' in body ? world.now + readDuration(body.by, 'by') : readInstant(body.to, 'to');
+  if (to < world.now) throw backwards(to, world.now, 'to');
+  return to;
+}
+
+interface Bounds {
+  signal: AbortSignal;
+  wallMaxMs: number;
+  firedMax?: number;
+}
+
+async function whole(project: Project, limit: Instant | 'idle', bounds: Bounds): Promise<Answer> {
+  const fired: unknown[] = [];
+  const stop = await run(project, limit, bounds, (_, firings) => fired.push(...firings.map(viewFiring)));
+  const { world } = project;
+  const body = { now: isoInstant(world.now), ...ending(stop), fired, fired_truncated: stop.reason === 'fired_max', cursor: world.journalSeq };
+  return { status: 200, body };
+}
+
+/** Runs to the limit and writes down how far it came: that line is the input that replay repeats. */
+async function run(
+  project: Project,
+  limit: Instant | 'idle',
+  bounds: Bounds,
+  onInstant: (at: Instant, fired: Firing[], turns: number) => void,
+): Promise<Stop> {
+  const { world, engine } = project;
+  const stop = await engine.advance({ limit, onInstant, ...bounds });
+  const outcome = stop.reason === 'end' ? {} : { stopped: stop.reason };
+  world.turn(() => {
+    if (stop.reason === 'end' && limit !== 'idle') world.moveTo(limit);
+    world.record({ kind: 'advance', data: { to: isoInstant(world.now), ...outcome } });
+  });
+  return stop;
+}
+
+function streamed(project: Project, limit: Instant | 'idle', abort: AbortController, wallMaxMs: number): Response {
+  const { world } = project;
+  const encoder = new TextEncoder();
+  let firedCount = 0;
+  const body = new ReadableStream<Uint8Array>({
+    async start(controller) {
+      const send = (frame: Record<string, unknown>) => {
+        if (!abort.signal.aborted) controller.enqueue(encoder.encode(`${JSON.stringify(frame)}\n`));
+      };
+      let cancelProgress = () => {};
+      const progress = () => {
+        send({ kind: 'progress', now: isoInstant(world.now), fired_count: firedCount });
+        cancelProgress = world.host.after(SECOND, progress);
+      };
+      cancelProgress = world.host.after(SECOND, progress);
+      const stop = await run(project, limit, { signal: abort.signal, wallMaxMs }, (at, fired, turns) => {
+        firedCount += fired.length;
+        send({ kind: 'instant', at: isoInstant(at), turns, fired: fired.map(viewFiring) });
+      });
+      cancelProgress();
+      send({ kind: 'summary', now: isoInstant(world.now), ...ending(stop), fired_count: firedCount, cursor: world.journalSeq });
+      if (!abort.signal.aborted) controller.close();
+    },
+    cancel: () => abort.abort(),
+  });
+  return new Response(body, { status: 200, headers: { 'content-type': 'application/x-ndjson', 'x-foundrite-now': isoInstant(world.now) } });
+}
+
+function ending(stop: Stop): Record<string, unknown> {
+  if (stop.reason === 'end') return { reached: true };
+  const detail =
+    stop.reason === 'held'
+      ? `The gate '${stop.gate}' holds a call. Release it, or advance again to go on without it.`
+      : stop.reason === 'stuck'
+        ? stop.detail
+        : (STOP_DETAIL[stop.reason] ?? stop.reason);
+  return { reached: false, stopped: { reason: stop.reason, detail } };
+}
+
+function viewFiring(firing: Firing): Record<string, unknown> {
+  return { routine: firing.routine, trigger: firing.trigger, at: isoInstant(firing.at), run: firing.run, late: firing.late };
+}

@@ -1,0 +1,46 @@
+/** Calls that leave the process: a hosted agent that runs on the user's own machine. */
+import type { HostClock } from './clock.ts';
+import type { Arrival } from './faults.ts';
+
+/** What reaches an agent endpoint, from a delivery or from a client. */
+export interface AgentCall {
+  agent: string;
+  protocol: 'responses' | 'invocations';
+  /** JSON text. */
+  body: string;
+  /** The caller's id: a delivery's attempts all carry the same one. */
+  requestId: string;
+  /** Only `agent_session_id` in the query reaches an invocation's session. */
+  sessionId?: string | undefined;
+}
+
+const CONNECTION_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EPIPE', 'EAI_AGAIN', 'UND_ERR_SOCKET']);
+
+/** POSTs to a local container (contract/agents.md 13.7). Redirects are answers; the ceiling is real time. Never rejects. */
+export async function forward(host: HostClock, url: string, call: AgentCall, ceilingMs: number): Promise<Arrival> {
+  const target = new URL(`${url.replace(/\/+$/, '')}/${call.protocol}`);
+  if (call.protocol === 'invocations' && call.sessionId !== undefined) {
+    target.searchParams.set('agent_session_id', call.sessionId);
+  }
+  const abort = new AbortController();
+  const cancel = host.after(ceilingMs, () => abort.abort());
+  try {
+    const answer = await fetch(target, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-ms-client-request-id': call.requestId },
+      body: call.body,
+      redirect: 'manual',
+      signal: abort.signal,
+    });
+    const body = await answer.text();
+    return { kind: 'answered', status: answer.status, headers: Object.fromEntries(answer.headers), body };
+  } catch (error) {
+    if (abort.signal.aborted) return { kind: 'later', afterMs: ceilingMs, outcome: { kind: 'timeout' } };
+    const cause = (error as { cause?: { code?: string; message?: string } }).cause;
+    const code = cause?.code ?? '';
+    const message = CONNECTION_CODES.has(code) ? code : (cause?.message ?? (error as Error).message);
+    return { kind: 'connection_failed', message };
+  } finally {
+    cancel();
+  }
+}

@@ -1,0 +1,425 @@
+/**
+ * Time. The engine alone steps a world: it sets the clock to the next due instant, runs what is due there, and waits until
+ * the calls it opened have returned. It knows no table: what is due is a row with a kind, and each kind has a handler.
+ */
+import { type HostClock, type Instant, isoInstant } from './clock.ts';
+import { addStuck, type DueRow, dueBatch, nextConsequence, nextDue, nextOfSubject, takeDue } from './store/due.ts';
+import type { Firing, World } from './world.ts';
+
+/** Runs one due row inside a turn. What must reach the outside is returned and called after the turn is committed. */
+export type DueHandler = (world: World, item: DueRow) => Call | undefined;
+
+/** Something outside a turn, and what its result means. */
+export interface Call {
+  /** Settles in this order when several return at one instant: the attempt's number in the store. */
+  order: number;
+  /** The run that it belongs to, so that a reader can wait for it. */
+  subject: string;
+  /** No wait may move the clock past this instant while the call is open. */
+  deadline: Instant;
+  /** Answers at once when it can; a promise pins the clock until it settles. It never rejects. */
+  start(): unknown;
+  /** Records the result, inside a turn. `real` says that it came from outside and must be journaled as an input. */
+  settle(result: unknown, real: boolean): void;
+}
+
+/** Why an advance ended. */
+export type Stop =
+  | { reason: 'end' }
+  | { reason: 'cancelled' | 'stop' | 'wall' | 'fired_max' }
+  | { reason: 'held'; gate: string }
+  | { reason: 'stuck'; detail: string };
+
+export interface RunOptions {
+  /** Inclusive. `idle`: until nothing follows from the past; `paced`: where the host's pace has brought the world. */
+  limit: Instant | 'idle' | 'paced';
+  /** The waiter may itself be inside an open call, so that waiting for that call could never end. */
+  insideCall?: boolean;
+  signal?: AbortSignal | undefined;
+  /** Called after each settled instant, with the firings of that instant. */
+  onInstant?: (at: Instant, fired: Firing[], turns: number) => void;
+  firedMax?: number;
+  wallMaxMs?: number;
+}
+
+/** A call that is blocked; `until` is the instant that it needs. */
+export interface Wait {
+  what: string;
+  until: Instant | undefined;
+}
+
+/** Rows of one instant and class that share a turn. Fixed, so that the order never depends on how fast the machine is. */
+const BATCH = 100;
+/** How long the engine works before it lets requests in. */
+const SLICE_MS = 10;
+/** How long a blocked call waits at rate 0 before it says what it waits for. */
+const BLOCKED_NOTICE_MS = 5_000;
+
+export interface EngineOptions {
+  host: HostClock;
+  /** Gives other work its turn. */
+  breathe(): Promise<void>;
+  /** Prints what a blocked call waits for. */
+  notice(message: string): void;
+}
+
+export class Engine {
+  readonly world: World;
+  readonly #handlers: Record<string, DueHandler>;
+  readonly #options: EngineOptions;
+  readonly #open = new Map<Call, Promise<void>>();
+  #returned: { call: Call; epoch: number; result: unknown }[] = [];
+  #driving = false;
+  #wakeWanted = false;
+  #cancelTimer: (() => void) | undefined;
+  #stopRequested = false;
+  #heldGate: string | undefined;
+  #heldByGates = new Map<number, string>();
+  #turnsAtInstant = { at: -1, turns: 0 };
+  #closed = false;
+  /** True while a control call advances the clock. */
+  advancing = false;
+  readonly #waiting = new Set<Wait>();
+  readonly #gates = new Map<string, (() => void)[]>();
+
+  constructor(world: World, handlers: Record<string, DueHandler>, options: EngineOptions) {
+    this.world = world;
+    this.#handlers = handlers;
+    this.#options = options;
+  }
+
+  /** Runs everything due up to the limit, instant by instant, and moves the clock there. Never undoes what is done. */
+  async #run(options: RunOptions): Promise<Stop> {
+    const { world } = this;
+    const { host } = this.#options;
+    const startedAt = host.now();
+    let sliceAt = startedAt;
+    let firedCount = 0;
+    this.#stopRequested = false;
+    this.#heldGate = undefined;
+    for (;;) {
+      this.#settleReturned();
+      const next = nextDue(world.store);
+      const more = next !== undefined && next.due_at <= this.#limit(options) && next.due_at < PARKED;
+      if (this.#open.size > 0 && !options.insideCall && (!more || next.due_at > world.now)) {
+        if (options.limit === 'paced') return { reason: 'end' };
+        await this.#park(options.signal);
+        if (options.signal?.aborted) return { reason: 'cancelled' };
+        continue;
+      }
+      const at = world.now;
+      const instantEnds = !more || next.due_at > at;
+      if (instantEnds) {
+        const fired = world.fired;
+        world.fired = [];
+        firedCount += fired.length;
+        if (this.#turnsAtInstant.turns > 0) options.onInstant?.(at, fired, this.#turnsAtInstant.turns);
+        this.#turnsAtInstant = { at, turns: 0 };
+        if (options.signal?.aborted) return { reason: 'cancelled' };
+        if (this.#stopRequested) return { reason: 'stop' };
+        if (this.#heldGate !== undefined && more) return { reason: 'held', gate: this.#heldGate };
+        if (options.firedMax !== undefined && firedCount >= options.firedMax && more) return { reason: 'fired_max' };
+        if (options.wallMaxMs !== undefined && host.now() - startedAt > options.wallMaxMs && more) return { reason: 'wall' };
+      }
+      if (!more) return { reason: 'end' };
+      const stuck = this.#runBatch(next);
+      if (stuck) return stuck;
+      if (host.now() - sliceAt >= SLICE_MS) {
+        await this.#options.breathe();
+        sliceAt = host.now();
+      }
+    }
+  }
+
+  #limit(options: RunOptions): Instant {
+    if (options.limit === 'idle') return nextConsequence(this.world.store)?.due_at ?? -1;
+    return options.limit === 'paced' ? this.world.paced : options.limit;
+  }
+
+  /** One turn of the first instant and class that is due, and the calls that it opened. */
+  #runBatch(next: DueRow): Stop | undefined {
+    const { world } = this;
+    const turnsMax = world.profile.settings.instant_turns_max;
+    world.moveTo(next.due_at);
+    const at = world.now;
+    if (this.#turnsAtInstant.at !== at) this.#turnsAtInstant = { at, turns: 0 };
+    this.#turnsAtInstant.turns += 1;
+    if (this.#turnsAtInstant.turns > turnsMax) {
+      return { reason: 'stuck', detail: `more than ${turnsMax} turns at one instant (setting instant_turns_max)` };
+    }
+    const items = dueBatch(world.store, next.due_at, next.class, BATCH);
+    let calls: Call[];
+    try {
+      calls = world.turn(() => this.#runItems(items, false));
+    } catch {
+      // One of them is poison. Again, each in a savepoint of its own: that one is set aside, the rest go on.
+      calls = world.turn(() => this.#runItems(items, true));
+    }
+    this.#startCalls(calls);
+    return undefined;
+  }
+
+  #runItems(items: DueRow[], guarded: boolean): Call[] {
+    const { world } = this;
+    const calls: Call[] = [];
+    for (const item of items) {
+      if (!takeDue(world.store, item)) continue;
+      const run = () => {
+        const handler = this.#handlers[item.kind];
+        if (!handler) throw new Error(`nothing handles '${item.kind}'`);
+        const call = handler(world, item);
+        if (call) calls.push(call);
+      };
+      if (!guarded) {
+        run();
+        continue;
+      }
+      const error = world.attempt(run);
+      if (error === undefined) continue;
+      const message = error instanceof Error ? error.message : String(error);
+      addStuck(world.store, item, error instanceof Error ? (error.stack ?? message) : message);
+      world.record({ kind: 'stuck', data: { item: item.kind, ref: item.ref, due_at: item.due_at, error: message } });
+    }
+    return calls;
+  }
+
+  #startCalls(calls: Call[]): void {
+    const { world } = this;
+    const atOnce: { call: Call; result: unknown }[] = [];
+    for (const call of calls) {
+      const result = call.start();
+      if (!(result instanceof Promise)) {
+        atOnce.push({ call, result });
+        continue;
+      }
+      const { epoch } = world;
+      const done = result.then((value: unknown) => {
+        this.#open.delete(call);
+        this.#returned.push({ call, epoch, result: value });
+        if (world.rate === 1) this.wake();
+      });
+      this.#open.set(call, done);
+    }
+    world.pinned = this.#open.size > 0;
+    if (atOnce.length === 0) return;
+    world.turn(() => {
+      for (const { call, result } of atOnce) call.settle(result, false);
+    });
+  }
+
+  /** Outcomes of one instant settle together, by attempt; those of an earlier epoch are dropped. */
+  #settleReturned(): void {
+    const { world } = this;
+    world.pinned = this.#open.size > 0;
+    if (this.#returned.length === 0 || (world.rate === 0 && world.pinned)) return;
+    const returned = this.#returned.filter((entry) => entry.epoch === world.epoch);
+    this.#returned = [];
+    returned.sort((a, b) => a.call.order - b.call.order);
+    const pinned = world.pinned;
+    // The outcome ends at the instant that the call held, not at a measured time.
+    world.pinned = true;
+    try {
+      world.turn(() => {
+        for (const { call, result } of returned) call.settle(result, true);
+      });
+    } finally {
+      world.pinned = pinned;
+    }
+  }
+
+  async #park(signal?: AbortSignal): Promise<void> {
+    const waits = this.#open.values();
+    let cancel: (() => void) | undefined;
+    const hungUp = new Promise<void>((resolve) => {
+      if (!signal) return;
+      const done = () => resolve();
+      signal.addEventListener('abort', done, { once: true });
+      cancel = () => signal.removeEventListener('abort', done);
+    });
+    this.#driving = false;
+    try {
+      await Promise.race([...waits, hungUp]);
+    } finally {
+      this.#driving = true;
+      cancel?.();
+    }
+  }
+
+  /** Drives the world unless something else does; answers undefined then. */
+  async drive(options: RunOptions): Promise<Stop | undefined> {
+    if (this.#driving || this.#closed) return undefined;
+    this.#driving = true;
+    try {
+      return await this.#run(options);
+    } finally {
+      this.#driving = false;
+      if (this.#wakeWanted) this.wake();
+    }
+  }
+
+  get busy(): boolean {
+    return this.#driving || this.advancing;
+  }
+
+  /** Asks a running advance to end at its next instant. */
+  stop(): void {
+    this.#stopRequested = true;
+  }
+
+  /** A call is held by a gate, or no longer: it counts as settled, and an advance that met it stops and says so. */
+  held(order: number, gate: string): void {
+    this.#heldByGates.set(order, gate);
+    this.#heldGate = gate;
+  }
+
+  released(order: number): void {
+    this.#heldByGates.delete(order);
+  }
+
+  /** What pins the clock to its instant, or is held by a gate. */
+  get holds(): { kind: 'call' | 'gate'; what: string }[] {
+    const calls = [...this.#open.keys()].map((call) => ({ kind: 'call' as const, what: call.subject }));
+    const gates = new Set([...this.#heldByGates.values(), ...this.#gates.keys()]);
+    return [...calls, ...[...gates].map((what) => ({ kind: 'gate' as const, what }))];
+  }
+
+  /** Calls that are blocked until the clock moves. */
+  get waitingFor(): Wait[] {
+    return [...this.#waiting];
+  }
+
+  /** Runs to a limit for a control call: the only driver meanwhile. */
+  async advance(options: RunOptions): Promise<Stop> {
+    this.advancing = true;
+    try {
+      for (;;) {
+        const stop = await this.drive(options);
+        if (stop || this.#closed) return stop ?? { reason: 'cancelled' };
+        await this.#options.breathe();
+      }
+    } finally {
+      this.advancing = false;
+      this.wake();
+    }
+  }
+
+  /** At rate 1: runs what is due by now, or sets a timer for when it will be. Safe to call at any time. */
+  wake(): void {
+    const { world } = this;
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    if (this.#closed || world.rate === 0 || this.advancing) return;
+    this.#wakeWanted = this.#driving;
+    if (this.#driving) return;
+    const next = nextDue(world.store);
+    const held = this.#open.size > 0 && (next === undefined || next.due_at > world.now);
+    const idle = next === undefined || next.due_at >= PARKED || held;
+    if (idle && this.#returned.length === 0) return;
+    const wait = this.#returned.length > 0 || next === undefined ? 0 : next.due_at - world.paced;
+    const due = async () => {
+      if (this.#open.size === 0) this.onLate?.(world.paced);
+      await this.drive({ limit: 'paced' });
+      this.wake();
+    };
+    this.#cancelTimer = this.#options.host.after(wait, () => (wait > 0 ? this.wake() : void due()));
+  }
+
+  /** Called before a paced world runs what is overdue: work that must not be made up for is moved on. */
+  onLate: ((now: Instant) => void) | undefined;
+
+  /**
+   * Time moves because someone waits for a subject, or for anything: runs to its next consequence or trigger, not past `notAfter`.
+   * False when there is nothing to wait for.
+   */
+  async follow(subject: string | undefined, notAfter: Instant): Promise<boolean> {
+    const { world } = this;
+    if (this.busy) return false;
+    const bound = Math.min(notAfter, ...[...this.#open.keys()].map((call) => call.deadline));
+    const next = nextOfSubject(world.store, subject, bound);
+    if (next) {
+      const stop = await this.drive({ limit: next.due_at, insideCall: this.#open.size > 0 });
+      return stop?.reason === 'end';
+    }
+    const open = [...this.#open].filter(([call]) => subject === undefined || call.subject === subject).map(([, done]) => done);
+    if (open.length === 0) return false;
+    await Promise.race(open);
+    await this.drive({ limit: world.now });
+    return true;
+  }
+
+  /** Blocks until the world has reached an instant. With skip the wait itself moves the clock. */
+  async reach(at: Instant, what: string): Promise<void> {
+    const { world } = this;
+    const { epoch } = world;
+    const wait: Wait = { what, until: at };
+    const over = () => world.now >= at || world.epoch !== epoch || this.#closed;
+    const reached = new Promise<void>((resolve) => {
+      const off = world.onTurn(() => {
+        if (!over()) return;
+        off();
+        resolve();
+      });
+    });
+    const cancelNotice = this.#options.host.after(BLOCKED_NOTICE_MS, () => this.#noticeBlocked(wait));
+    this.#waiting.add(wait);
+    try {
+      world.turn(() => world.addDue(at, 0, 'wake', 'wake', 'wake'));
+      if (world.skip && !this.busy) await this.drive({ limit: at });
+      this.wake();
+      await reached;
+    } finally {
+      cancelNotice();
+      this.#waiting.delete(wait);
+    }
+  }
+
+  #noticeBlocked({ what, until }: Wait): void {
+    const { world } = this;
+    if (world.rate === 1 || world.skip || until === undefined) return;
+    const need = isoInstant(until);
+    this.#options.notice(
+      `${what} waits for ${need}, and the clock of project '${world.project}' stands at ${isoInstant(world.now)}. Move it: foundrite clock advance --project ${world.project} --to ${need}`,
+    );
+  }
+
+  /** Blocks until a gate is opened. */
+  async gate(name: string): Promise<void> {
+    const wait: Wait = { what: `gate ${name}`, until: undefined };
+    this.#waiting.add(wait);
+    await new Promise<void>((resolve) => {
+      this.#gates.set(name, [...(this.#gates.get(name) ?? []), resolve]);
+    });
+    this.#waiting.delete(wait);
+  }
+
+  /** Lets go of the clients that a gate holds; how many there were. */
+  openGate(name: string): number {
+    const held = this.#gates.get(name) ?? [];
+    this.#gates.delete(name);
+    for (const resolve of held) resolve();
+    return held.length;
+  }
+
+  /** Drops what is under way: after a reset, a restore, or at the end. */
+  forget(): void {
+    this.#returned = [];
+    this.#open.clear();
+    this.#heldByGates.clear();
+    this.#heldGate = undefined;
+    this.world.pinned = false;
+    for (const name of [...this.#gates.keys()]) this.openGate(name);
+  }
+
+  /** Called once when the engine closes. */
+  onClose: (() => void) | undefined;
+
+  close(): void {
+    this.#closed = true;
+    this.onClose?.();
+    this.#cancelTimer?.();
+    this.forget();
+  }
+}
+
+/** Due, but only when something else ends: a delivery that waits for a worker. */
+export const PARKED: Instant = 8_000_000_000_000_000;

@@ -1,0 +1,209 @@
+/**
+ * What may differ between one world and another: switches (an assumed or contradicted rule has several values, one is in
+ * force) and settings (durations and limits). A profile is a named choice of all switches.
+ */
+import { MINUTE, parseDuration, SECOND } from './clock.ts';
+
+export type ProfileName = 'lenient' | 'v1preview' | 'v2preview';
+export const PROFILES: readonly ProfileName[] = ['lenient', 'v1preview', 'v2preview'];
+
+interface SwitchDefinition {
+  /** The ledger's rule that has these values. */
+  rule: string;
+  /** The first value is the lenient default. */
+  values: readonly [string, ...string[]];
+  /** Values of the other profiles, where they differ from the first. */
+  v1preview?: string;
+  v2preview?: string;
+}
+
+/** Every switch. Basis and source of each are in the ledger under the rule. */
+export const SWITCHES = {
+  envelope: { rule: 'list/envelope', values: ['superset', 'v1', 'v2'], v1preview: 'v1', v2preview: 'v2' },
+  timestamps: { rule: 'routine/timestamps', values: ['auto', 'unix', 'iso'], v1preview: 'iso', v2preview: 'unix' },
+  default_order: { rule: 'list/default-order', values: ['asc', 'desc'] },
+  limit_out_of_range: { rule: 'list/limit-1-to-100', values: ['clamp', 'refuse'], v1preview: 'refuse', v2preview: 'refuse' },
+  require_preview_header: { rule: 'request/preview-header', values: ['off', 'on'], v1preview: 'on' },
+  require_api_version: { rule: 'request/api-version', values: ['off', 'on'], v2preview: 'on' },
+  unknown_api_version: { rule: 'request/api-version-known', values: ['accept', 'refuse'], v2preview: 'refuse' },
+  token_audience: { rule: 'request/token-audience', values: ['any', 'checked'] },
+  put_create_status: { rule: 'routine/put-answers-200', values: ['200', '201'] },
+  delete_missing: { rule: 'routine/delete-missing', values: ['204', '404'], v1preview: '404' },
+  routine_names: { rule: 'routine/name-characters', values: ['any', 'plain'] },
+  trigger_names: { rule: 'routine/trigger-name-characters', values: ['any', 'plain'] },
+  require_agent_identity: { rule: 'routine/agent-has-identity', values: ['off', 'on'], v1preview: 'on' },
+  workflow_agents: { rule: 'routine/workflow-agents', values: ['accept', 'refuse'], v2preview: 'refuse' },
+  agent_checked: { rule: 'routine/agent-exists', values: ['on_put', 'on_fire'] },
+  agent_endpoint_id: { rule: 'action/endpoint-id', values: ['accept', 'refuse'], v1preview: 'refuse' },
+  event_triggers: { rule: 'routine/event-triggers', values: ['accept', 'refuse'], v1preview: 'refuse' },
+  conversation_field: {
+    rule: 'action/conversation-spelling',
+    values: ['both', 'conversation_id', 'conversation'],
+    v1preview: 'conversation_id',
+    v2preview: 'conversation',
+  },
+  conversation_conflict: { rule: 'action/conversation-conflict', values: ['refuse', 'conversation'] },
+  missing_time_zone: { rule: 'routine/schedule-needs-time-zone', values: ['refuse', 'utc'] },
+  past_timer: { rule: 'routine/timer-is-future', values: ['refuse', 'never_fires'] },
+  timer_zone: { rule: 'routine/timer-time-zone', values: ['accept', 'refuse'] },
+  after_timer: { rule: 'routine/timer-inactive-after-firing', values: ['unchanged', 'disabled'] },
+  enable_rearms_timer: { rule: 'routine/enable-rearms-timer', values: ['no', 'yes'] },
+  cron_days: { rule: 'cron/day-rule', values: ['or', 'and'] },
+  cron_gap: { rule: 'cron/clock-goes-forward', values: ['after', 'skip'] },
+  cron_repeat: { rule: 'cron/clock-goes-back', values: ['first', 'both'] },
+  dispatch_input: {
+    rule: 'dispatch/input',
+    values: ['any', 'string', 'required'],
+    v1preview: 'string',
+    v2preview: 'required',
+  },
+  dispatch_when_disabled: { rule: 'dispatch/when-disabled', values: ['allow', 'refuse'] },
+  dispatch_source: { rule: 'dispatch/attempt-source', values: ['queued_dispatch', 'manual_dispatch'] },
+  dispatch_repeat: { rule: 'dispatch/repeat', values: ['new_run', 'same_run'] },
+  run_status: { rule: 'run/status-words', values: ['upper', 'title'] },
+  runs_of_deleted: { rule: 'run/kept-after-delete', values: ['listed', 'hidden'] },
+  runs_of_recreated: { rule: 'run/new-routine-starts-empty', values: ['empty', 'kept'] },
+  retry_after: { rule: 'delivery/retry-after', values: ['ignored', 'honoured'] },
+  on_delete: { rule: 'delivery/routine-deleted', values: ['finish', 'cancel'] },
+  on_disable: { rule: 'delivery/routine-disabled', values: ['finish', 'cancel'] },
+  on_replace: { rule: 'delivery/routine-replaced', values: ['old_action', 'new_action', 'cancel'] },
+  overlap: { rule: 'delivery/overlap', values: ['allow', 'queue', 'skip'] },
+  late_schedule: { rule: 'schedule/late', values: ['skip', 'once', 'all'] },
+  late_timer: { rule: 'timer/late', values: ['fire', 'drop'] },
+  dedup_versions: { rule: 'agent/identical-definition', values: ['on', 'off'] },
+  disabled_agent_code: { rule: 'agent/disabled-answers-403', values: ['agent_disabled', 'AgentDisabled'] },
+} as const satisfies Record<string, SwitchDefinition>;
+
+export type SwitchName = keyof typeof SWITCHES;
+export type Switches = { [Name in SwitchName]: (typeof SWITCHES)[Name]['values'][number] };
+
+interface SettingDefinition {
+  default: number;
+  min: number;
+  max: number;
+  /** Durations are written `30s` or `PT30S`, and kept in milliseconds. */
+  unit: 'ms' | 'count' | 'characters';
+}
+
+const ANY_DURATION = { min: 0, max: 3650 * 24 * 60 * MINUTE, unit: 'ms' } as const;
+
+/** Every setting, with its bounds. The delivery defaults are seed 001, "Retry and timeout defaults". */
+export const SETTINGS = {
+  attempts_max: { default: 3, min: 1, max: 100, unit: 'count' },
+  first_wait: { ...ANY_DURATION, default: SECOND },
+  wait_max: { ...ANY_DURATION, default: 5 * SECOND },
+  attempt_timeout: { ...ANY_DURATION, default: 30 * SECOND, min: 1 },
+  queue_delay: { ...ANY_DURATION, default: 0 },
+  /** How many deliveries of a world may be in flight at once; 0 is no limit. */
+  worker_concurrency: { default: 0, min: 0, max: 10_000, unit: 'count' },
+  cron_interval_min: { ...ANY_DURATION, default: 5 * MINUTE },
+  page_default: { default: 100, min: 1, max: 100, unit: 'count' },
+  page_max: { default: 100, min: 1, max: 10_000, unit: 'count' },
+  dispatch_input_max: { default: 32_768, min: 0, max: 10_000_000, unit: 'characters' },
+  error_message_max: { default: 1_024, min: 1, max: 100_000, unit: 'characters' },
+  skip_max: { ...ANY_DURATION, default: 10 * MINUTE },
+  late_after: { ...ANY_DURATION, default: 60 * SECOND },
+  /** Real time that one advance may take before it stops and says so. */
+  wall_max: { ...ANY_DURATION, default: 60 * SECOND, min: 1 },
+  fired_max: { default: 10_000, min: 1, max: 1_000_000, unit: 'count' },
+  instant_turns_max: { default: 10_000, min: 1, max: 1_000_000, unit: 'count' },
+  journal_max: { default: 200_000, min: 100, max: 10_000_000, unit: 'count' },
+} as const satisfies Record<string, SettingDefinition>;
+
+export type SettingName = keyof typeof SETTINGS;
+export type Settings = { [Name in SettingName]: number };
+
+export interface Profile {
+  name: ProfileName;
+  switches: Switches;
+  settings: Settings;
+}
+
+export interface ProfileChange {
+  profile?: string | undefined;
+  switches?: Record<string, unknown> | undefined;
+  settings?: Record<string, unknown> | undefined;
+}
+
+/** What is wrong with a change of profile: the field, and a sentence that says what to do. */
+export interface ProfileProblem {
+  param: string;
+  message: string;
+}
+
+/** Applies a change to a base; naming a profile sets every switch first. Answers the profile, or the first problem. */
+export function chooseProfile(base: Profile | undefined, change: ProfileChange): Profile | ProfileProblem {
+  const name = change.profile ?? base?.name ?? 'lenient';
+  if (!isOneOf(PROFILES, name)) {
+    return { param: 'profile', message: `There is no profile '${name}'. Use one of: ${PROFILES.join(', ')}.` };
+  }
+  const switches: Record<string, string> =
+    base && change.profile === undefined ? { ...base.switches } : switchesOf(name);
+  for (const [key, value] of Object.entries(change.switches ?? {})) {
+    const definition = (SWITCHES as Record<string, SwitchDefinition>)[key];
+    if (!definition || !Object.hasOwn(SWITCHES, key)) {
+      return { param: `switches.${key}`, message: `There is no switch '${key}'. ${nearest(key, Object.keys(SWITCHES))}` };
+    }
+    if (!definition.values.includes(String(value))) {
+      return {
+        param: `switches.${key}`,
+        message: `The switch '${key}' cannot be ${JSON.stringify(value)}. Use one of: ${definition.values.join(', ')}.`,
+      };
+    }
+    switches[key] = String(value);
+  }
+  const settings: Record<string, number> = { ...(base?.settings ?? defaultSettings()) };
+  for (const [key, value] of Object.entries(change.settings ?? {})) {
+    const read = readSetting(key, value);
+    if (typeof read !== 'number') return read;
+    settings[key] = read;
+  }
+  return { name, switches: switches as Switches, settings: settings as Settings };
+}
+
+function readSetting(key: string, value: unknown): number | ProfileProblem {
+  const param = `settings.${key}`;
+  const definition = (SETTINGS as Record<string, SettingDefinition>)[key];
+  if (!definition || !Object.hasOwn(SETTINGS, key)) {
+    return { param, message: `There is no setting '${key}'. ${nearest(key, Object.keys(SETTINGS))}` };
+  }
+  const text = typeof value === 'string' && !/^\d+$/.test(value);
+  const number = text && definition.unit === 'ms' ? parseDuration(value) : Number(value);
+  const usable = typeof value === 'number' || (typeof value === 'string' && value !== '');
+  if (!usable || number === undefined || !Number.isInteger(number) || number < definition.min || number > definition.max) {
+    const unit = definition.unit === 'ms' ? "a duration such as '30s' (a bare number is milliseconds)" : 'a whole number';
+    return {
+      param,
+      message: `The setting '${key}' cannot be ${JSON.stringify(value)}. Use ${unit} from ${definition.min} to ${definition.max}.`,
+    };
+  }
+  return number;
+}
+
+function switchesOf(profile: ProfileName): Record<string, string> {
+  const chosen: Record<string, string> = {};
+  for (const [key, definition] of Object.entries(SWITCHES) as [string, SwitchDefinition][]) {
+    chosen[key] = (profile === 'lenient' ? undefined : definition[profile]) ?? definition.values[0];
+  }
+  return chosen;
+}
+
+function defaultSettings(): Record<string, number> {
+  return Object.fromEntries(Object.entries(SETTINGS).map(([key, definition]) => [key, definition.default]));
+}
+
+/** How many assumed rules are in force: every switch stands for one. */
+export const ASSUMED_RULES = Object.keys(SWITCHES).length;
+
+function nearest(word: string, words: string[]): string {
+  const near = words.filter((other) => other.includes(word) || word.split('_').some((part) => part.length > 3 && other.includes(part)));
+  return `Known are: ${(near.length > 0 ? near : words).join(', ')}.`;
+}
+
+function isOneOf<Value extends string>(values: readonly Value[], value: string): value is Value {
+  return (values as readonly string[]).includes(value);
+}
+
+export function isProblem(value: Profile | ProfileProblem): value is ProfileProblem {
+  return 'param' in value;
+}

@@ -1,0 +1,239 @@
+/** The worlds by project name: made on first use, kept open while they are used. */
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { HostClock, Instant } from './clock.ts';
+import { type Forward, forwardBy } from './endpoint.ts';
+import { type DueHandler, Engine } from './engine.ts';
+import { conflict, notFound } from './errors.ts';
+import { FaultPlan } from './faults.ts';
+import { randomHex } from './ids.ts';
+import type { Profile } from './profile.ts';
+import { writePlan } from './store/faults.ts';
+import { clearStore, copyFrom, copyTo, nowOfCopy, openStore, removeStore, type Store, snapshotFolder } from './store/store.ts';
+import { type DeliveryContext, deliveryHandlers, settleInterrupted } from './work/delivery.ts';
+import { makeDemoAgents } from './work/demo.ts';
+import { firingHandlers, moveLate } from './work/firing.ts';
+import { World, type WorldMade } from './world.ts';
+
+/** A world with what moves it. */
+export interface Project {
+  world: World;
+  engine: Engine;
+  faults: FaultPlan;
+  context: DeliveryContext;
+  /** The last answer given to each repeated read: what tells a wait from a first look. */
+  reads: Map<string, string>;
+}
+
+export interface ProjectsOptions {
+  host: HostClock;
+  dataDir?: string | undefined;
+  durability?: 'normal' | 'full' | undefined;
+  /** What a world that is made on first use is made with. */
+  now?: Instant | undefined;
+  rate: 0 | 1;
+  skip: boolean;
+  seed: string;
+  profile: Profile;
+  empty: boolean;
+  faults: readonly unknown[];
+  /** Replies of the configuration file, by agent. */
+  replies?: Record<string, unknown> | undefined;
+  forward?: ((world: World) => Forward) | undefined;
+  notice(message: string): void;
+}
+
+/** At most so many worlds are open at once; idle file worlds give way. */
+export const PROJECTS_MAX = 256;
+/** The project that starts with demo agents, so that the first curl works. */
+const DEMO_PROJECT = 'local';
+
+export class Projects {
+  readonly options: ProjectsOptions;
+  readonly #open = new Map<string, Project>();
+  #snapshotDir: string | undefined;
+
+  constructor(options: ProjectsOptions) {
+    this.options = options;
+  }
+
+  /** The world of a project; made now if nobody asked for it before. */
+  get(name: string): Project {
+    const found = this.#open.get(name);
+    if (!found) return this.#openProject(this.madeByDefault(name));
+    if (this.#open.size > PROJECTS_MAX / 2) {
+      // Last used is last in the map, so that the first idle one is the one to close.
+      this.#open.delete(name);
+      this.#open.set(name, found);
+    }
+    return found;
+  }
+
+  find(name: string): Project | undefined {
+    return this.#open.get(name);
+  }
+
+  list(): Project[] {
+    return [...this.#open.values()];
+  }
+
+  madeByDefault(name: string): WorldMade {
+    const { options } = this;
+    return {
+      project: name,
+      now: options.now ?? options.host.now(),
+      nowNamed: options.now !== undefined,
+      rate: options.rate,
+      skip: options.skip,
+      seed: options.seed,
+      profile: options.profile,
+      demo: name === DEMO_PROJECT && !options.empty,
+      faults: options.faults,
+    };
+  }
+
+  /** Makes a world that must not be there yet. */
+  create(made: WorldMade): Project {
+    if (this.#open.has(made.project)) {
+      throw conflict(`The project '${made.project}' is there already. Reset it, delete it, or use another name.`, 'control/project-made-once');
+    }
+    return this.#openProject(made);
+  }
+
+  #openProject(made: WorldMade): Project {
+    this.#makeRoom();
+    const { options } = this;
+    const store = openStore(made.project, options);
+    const world = new World(store, options.host, made);
+    const faults = new FaultPlan(store);
+    const handlers: Record<string, DueHandler> = { ...firingHandlers, ...deliveryHandlers(() => context), wake: () => undefined };
+    const engine = new Engine(world, handlers, {
+      host: options.host,
+      breathe: () => new Promise((resolve) => setImmediate(resolve)),
+      notice: options.notice,
+    });
+    const context: DeliveryContext = { engine, faults, forward: (options.forward ?? forwardBy)(world) };
+    const project: Project = { world, engine, faults, context, reads: new Map() };
+    engine.onLate = (now) => moveLate(world, now);
+    this.#open.set(made.project, project);
+    if (world.journalSeq === 0) this.#begin(project, made);
+    else this.#resume(project);
+    return project;
+  }
+
+  #makeRoom(): void {
+    if (this.#open.size < PROJECTS_MAX) return;
+    for (const [name, project] of this.#open) {
+      if (project.world.store.path === undefined || project.engine.busy || project.engine.waitingFor.length > 0) continue;
+      this.close(name);
+      return;
+    }
+    throw conflict(`There are ${PROJECTS_MAX} projects, and none of them can be closed. Delete one, or use --data-dir.`, 'control/projects-max-256');
+  }
+
+  /** The first turn of a world: its journal begins with what it was made with, so that it can be made again. */
+  #begin(project: Project, made: WorldMade): void {
+    const { world } = project;
+    world.turn(() => {
+      world.save();
+      world.record({ kind: 'world', data: { made } });
+      if (made.demo) makeDemoAgents(world);
+      writePlan(world.store, made.faults);
+    });
+    this.#wake(project);
+  }
+
+  /** A world that was there before the process: what was open when it ended is settled. */
+  #resume(project: Project): void {
+    const { world, context } = project;
+    world.turn(() => {
+      world.record({ kind: 'resumed', data: {} });
+      settleInterrupted(world, context);
+    });
+    this.#wake(project);
+  }
+
+  #wake(project: Project): void {
+    const { world, engine } = project;
+    const off = world.onTurn(() => engine.wake());
+    engine.onClose = off;
+    engine.wake();
+  }
+
+  close(name: string): void {
+    const project = this.#open.get(name);
+    if (!project) return;
+    this.#open.delete(name);
+    project.engine.close();
+    project.world.store.close();
+  }
+
+  /** Forgets a world and its files. */
+  delete(name: string): void {
+    const project = this.#open.get(name) ?? this.get(name);
+    this.close(name);
+    removeStore(project.world.store);
+    if (this.#snapshotDir) rmSync(this.#snapshotFolder(project.world.store, name), { recursive: true, force: true });
+  }
+
+  /** Back to how the world was made, or to a snapshot; in a new epoch, so that nothing of the old one arrives. */
+  reset(project: Project, snapshot: string | undefined): void {
+    const { world, engine, faults } = project;
+    const path = snapshot === undefined ? undefined : this.#snapshotPath(world.store, world.project, snapshot);
+    if (path !== undefined && !existsSync(path)) {
+      const known = this.snapshots(project).map((entry) => entry.name);
+      throw notFound(`There is no snapshot '${snapshot}' of project '${world.project}'. Known are: ${known.join(', ') || 'none'}.`, 'snapshot/known');
+    }
+    engine.forget();
+    const { made } = world;
+    if (path === undefined) world.turn(() => clearStore(world.store));
+    else copyFrom(world.store, path);
+    world.reload({ ...made, now: made.nowNamed || made.rate === 0 ? made.now : this.options.host.now() });
+    faults.forget();
+    project.reads.clear();
+    if (path === undefined) this.#begin(project, world.made);
+    engine.wake();
+  }
+
+  takeSnapshot(project: Project, name: string): { name: string; now: Instant; bytes: number } {
+    const { world } = project;
+    const path = this.#snapshotPath(world.store, world.project, name);
+    mkdirSync(this.#snapshotFolder(world.store, world.project), { recursive: true, mode: 0o700 });
+    copyTo(world.store, path);
+    return { name, now: world.now, bytes: statSync(path).size };
+  }
+
+  snapshots(project: Project): { name: string; bytes: number; now: Instant }[] {
+    const folder = this.#snapshotFolder(project.world.store, project.world.project);
+    if (!existsSync(folder)) return [];
+    return readdirSync(folder)
+      .filter((file) => file.endsWith('.db'))
+      .sort()
+      .map((file) => {
+        const path = join(folder, file);
+        return { name: file.slice(0, -'.db'.length), bytes: statSync(path).size, now: nowOfCopy(project.world.store, path) };
+      });
+  }
+
+  #snapshotPath(store: Store, project: string, name: string): string {
+    return join(this.#snapshotFolder(store, project), `${name}.db`);
+  }
+
+  #snapshotFolder(store: Store, project: string): string {
+    if (store.path !== undefined) return snapshotFolder(store.path);
+    this.#snapshotDir ??= mkdtempSync(join(tmpdir(), 'foundrite-'));
+    return join(this.#snapshotDir, Buffer.from(project).toString('hex').slice(0, 200));
+  }
+
+  closeAll(): void {
+    for (const name of [...this.#open.keys()]) this.close(name);
+    if (this.#snapshotDir) rmSync(this.#snapshotDir, { recursive: true, force: true });
+  }
+}
+
+/** A seed for those who named none; it is printed, so that it can be named. */
+export function anySeed(): string {
+  return randomHex(6);
+}
+

@@ -1,0 +1,101 @@
+/** Everything that will happen later: the store is the timer wheel, and there is no second copy in memory. */
+import type { Instant } from '../clock.ts';
+import type { Store } from './store.ts';
+
+export const DUE_TABLES = `
+CREATE TABLE due (
+  due_at INTEGER NOT NULL,
+  class INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  ref TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  PRIMARY KEY (due_at, class, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX due_ref ON due (ref);
+CREATE TABLE stuck (
+  seq INTEGER PRIMARY KEY,
+  due_at INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  ref TEXT NOT NULL,
+  error TEXT NOT NULL
+) STRICT;
+`;
+
+/** Order within an instant: what follows from the past, then triggers, then deadlines, so that an answer at exactly 30 s beats the timeout. */
+export const CONSEQUENCE = 0;
+export const TRIGGER = 1;
+export const DEADLINE = 2;
+export type DueClass = typeof CONSEQUENCE | typeof TRIGGER | typeof DEADLINE;
+
+export interface DueRow {
+  due_at: Instant;
+  class: DueClass;
+  seq: number;
+  /** Which handler runs it. */
+  kind: string;
+  /** What it is about, for the handler: a run's or routine's key. */
+  ref: string;
+  /** Whose reader waits for it, e.g. `routine:nightly`. */
+  subject: string;
+}
+
+export function addDue(store: Store, row: DueRow): void {
+  store.sql('INSERT INTO due VALUES (?, ?, ?, ?, ?, ?)').run(row.due_at, row.class, row.seq, row.kind, row.ref, row.subject);
+}
+
+/** Takes a row out; false when something of the same instant already did. */
+export function takeDue(store: Store, row: DueRow): boolean {
+  return store.sql('DELETE FROM due WHERE due_at = ? AND class = ? AND seq = ?').run(row.due_at, row.class, row.seq).changes === 1;
+}
+
+export function cancelDue(store: Store, ref: string): void {
+  store.sql('DELETE FROM due WHERE ref = ?').run(ref);
+}
+
+export function nextDue(store: Store): DueRow | undefined {
+  return store.sql('SELECT * FROM due ORDER BY due_at, class, seq LIMIT 1').get() as DueRow | undefined;
+}
+
+/** The first rows of one instant and one class. */
+export function dueBatch(store: Store, dueAt: Instant, dueClass: DueClass, max: number): DueRow[] {
+  return store.sql('SELECT * FROM due WHERE due_at = ? AND class = ? ORDER BY seq LIMIT ?').all(dueAt, dueClass, max) as DueRow[];
+}
+
+/** The next thing that follows from the past, whoever waits for it. */
+export function nextConsequence(store: Store): DueRow | undefined {
+  return store.sql('SELECT * FROM due WHERE class = 0 ORDER BY due_at, class, seq LIMIT 1').get() as DueRow | undefined;
+}
+
+/** The next consequence or trigger of one subject, or of any; never a deadline. */
+export function nextOfSubject(store: Store, subject: string | undefined, notAfter: Instant): DueRow | undefined {
+  const whose = subject === undefined ? '' : 'AND subject = ?';
+  return store
+    .sql(`SELECT * FROM due WHERE due_at <= ? AND class <= 1 ${whose} ORDER BY due_at, class, seq LIMIT 1`)
+    .get(notAfter, ...(subject === undefined ? [] : [subject])) as DueRow | undefined;
+}
+
+/** Rows of one kind that should have run before an instant. */
+export function overdue(store: Store, kind: string, before: Instant): DueRow[] {
+  return store.sql('SELECT * FROM due WHERE due_at < ? AND kind = ? ORDER BY due_at, class, seq').all(before, kind) as DueRow[];
+}
+
+export function countDue(store: Store): number {
+  return (store.sql('SELECT count(*) AS n FROM due').get() as { n: number }).n;
+}
+
+export interface StuckRow {
+  seq: number;
+  due_at: Instant;
+  kind: string;
+  ref: string;
+  error: string;
+}
+
+export function addStuck(store: Store, row: DueRow, error: string): void {
+  store.sql('INSERT OR REPLACE INTO stuck VALUES (?, ?, ?, ?, ?)').run(row.seq, row.due_at, row.kind, row.ref, error);
+}
+
+export function listStuck(store: Store): StuckRow[] {
+  return store.sql('SELECT * FROM stuck ORDER BY seq').all() as StuckRow[];
+}

@@ -1,0 +1,69 @@
+/** The ordered record of all turns. `data` is canonical: it depends on what was asked and the seed alone; `extra` does not. */
+import type { Instant } from '../clock.ts';
+import type { Store } from './store.ts';
+
+export const JOURNAL_TABLES = `
+CREATE TABLE journal (
+  seq INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  routine TEXT,
+  run TEXT,
+  data TEXT NOT NULL,
+  extra TEXT
+) STRICT;
+`;
+
+export interface JournalRow {
+  seq: number;
+  at: Instant;
+  kind: string;
+  routine: string | null;
+  run: string | null;
+  data: string;
+  /** JSON of what the wire carried beside the canonical part: TLS, user agent, client request id, host instant. */
+  extra: string | null;
+}
+
+export function addLine(store: Store, row: JournalRow): void {
+  store
+    .sql('INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?)')
+    .run(row.seq, row.at, row.kind, row.routine, row.run, row.data, row.extra);
+}
+
+export interface JournalQuery {
+  after: number;
+  limit: number;
+  kinds?: readonly string[] | undefined;
+  run?: string | undefined;
+  routine?: string | undefined;
+}
+
+export function readLines(store: Store, query: JournalQuery): JournalRow[] {
+  const where = ['seq > ?'];
+  const values: unknown[] = [query.after];
+  if (query.kinds && query.kinds.length > 0) {
+    where.push(`kind IN (${query.kinds.map(() => '?').join(', ')})`);
+    values.push(...query.kinds);
+  }
+  if (query.run !== undefined) {
+    where.push('run = ?');
+    values.push(query.run);
+  }
+  if (query.routine !== undefined) {
+    where.push('routine = ?');
+    values.push(query.routine);
+  }
+  return store
+    .sql(`SELECT * FROM journal WHERE ${where.join(' AND ')} ORDER BY seq LIMIT ?`)
+    .all(...values, query.limit) as JournalRow[];
+}
+
+export function firstSeq(store: Store): number | undefined {
+  return (store.sql('SELECT min(seq) AS seq FROM journal').get() as { seq: number | null }).seq ?? undefined;
+}
+
+/** The journal is a ring: keeps the newest lines. */
+export function trimJournal(store: Store, keepAfter: number): void {
+  store.sql('DELETE FROM journal WHERE seq <= ?').run(keepAfter);
+}

@@ -1,0 +1,90 @@
+/** Routines, as they were put. */
+import type { Instant } from '../clock.ts';
+import type { Store } from './store.ts';
+
+export const ROUTINE_TABLES = `
+CREATE TABLE routine (
+  key TEXT PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  seq INTEGER NOT NULL UNIQUE,
+  description TEXT NOT NULL,
+  enabled INTEGER NOT NULL,
+  trigger_name TEXT NOT NULL,
+  trigger_type TEXT NOT NULL,
+  trigger TEXT NOT NULL,
+  action TEXT NOT NULL,
+  identity TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT;
+`;
+
+export interface RoutineRow {
+  /** The name and which routine of that name this is (`nightly#2`): a routine made again is another one. */
+  key: string;
+  name: string;
+  /** Order of creation within the world. */
+  seq: number;
+  description: string;
+  enabled: 0 | 1;
+  trigger_name: string;
+  trigger_type: TriggerType;
+  /** JSON of a Trigger. */
+  trigger: string;
+  /** JSON of an Action. */
+  action: string;
+  identity: 'agent' | 'creator';
+  created_at: Instant;
+  updated_at: Instant;
+}
+
+export type TriggerType = 'schedule' | 'timer' | 'github_issue' | 'custom';
+
+/** A trigger as it is stored: what the user wrote, and for a timer the instant that it came to. */
+export type Trigger =
+  | { type: 'schedule'; cron_expression: string; time_zone: string }
+  | { type: 'timer'; at: Instant; time_zone?: string; fired?: true }
+  | { type: 'github_issue'; connection_id: string; owner: string; repository: string; issue_event: string }
+  | { type: 'custom'; provider: string; event_name?: string; parameters: Record<string, unknown> };
+
+export type ActionType = 'invoke_agent_responses_api' | 'invoke_agent_invocations_api';
+
+export interface Action {
+  type: ActionType;
+  agent_name?: string;
+  agent_endpoint_id?: string;
+  /** Absent when nothing was configured; null is a value. */
+  input?: unknown;
+  conversation?: string;
+  session_id?: string;
+}
+
+export function findRoutine(store: Store, name: string): RoutineRow | undefined {
+  return store.sql('SELECT * FROM routine WHERE name = ?').get(name) as RoutineRow | undefined;
+}
+
+export function findRoutineByKey(store: Store, key: string): RoutineRow | undefined {
+  return store.sql('SELECT * FROM routine WHERE key = ?').get(key) as RoutineRow | undefined;
+}
+
+export function putRoutine(store: Store, row: RoutineRow): void {
+  store
+    .sql(
+      `INSERT OR REPLACE INTO routine VALUES (@key, @name, @seq, @description, @enabled, @trigger_name, @trigger_type,
+       @trigger, @action, @identity, @created_at, @updated_at)`,
+    )
+    .run(row);
+}
+
+export function deleteRoutine(store: Store, key: string): void {
+  store.sql('DELETE FROM routine WHERE key = ?').run(key);
+}
+
+/** A page in the order of creation; `after` and `limit` count from the side that `order` begins with. */
+export function pageRoutines(store: Store, order: 'asc' | 'desc', after: number | undefined, limit: number): RoutineRow[] {
+  const rows =
+    order === 'asc'
+      ? store.sql('SELECT * FROM routine WHERE seq > ? ORDER BY seq LIMIT ?').all(after ?? -1, limit)
+      : store.sql('SELECT * FROM routine WHERE seq < ? ORDER BY seq DESC LIMIT ?').all(after ?? Number.MAX_SAFE_INTEGER, limit);
+  return rows as RoutineRow[];
+}

@@ -1,0 +1,178 @@
+/** Opens a world's database. Each resource keeps its table, its row type and its statements in a file beside this one. */
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import type { Database, Statement } from 'better-sqlite3';
+import { AGENT_TABLES } from './agents.ts';
+import { DUE_TABLES } from './due.ts';
+import { FAULT_TABLES } from './faults.ts';
+import { JOURNAL_TABLES } from './journal.ts';
+import { ROUTINE_TABLES } from './routines.ts';
+import { RUN_TABLES } from './runs.ts';
+import { WORLD_TABLES } from './world.ts';
+
+const require = createRequire(import.meta.url);
+
+/** Raised whenever a table changes; a file of another version is refused by name. */
+export const STORE_VERSION = 1;
+
+const TABLES = [WORLD_TABLES, DUE_TABLES, JOURNAL_TABLES, ROUTINE_TABLES, RUN_TABLES, AGENT_TABLES, FAULT_TABLES];
+
+/** A folder, file or disk that cannot be used: the command line ends with 14 and this sentence. */
+export class StoreError extends Error {
+  override name = 'StoreError';
+}
+
+export interface Store {
+  readonly db: Database;
+  /** Where the file lies; undefined in memory. */
+  readonly path: string | undefined;
+  /** A statement, prepared on first use. */
+  sql(text: string): Statement<unknown[], unknown>;
+  close(): void;
+}
+
+let template: Buffer | undefined;
+
+/** The image that every new world opens from: copying it costs a tenth of running the definitions. */
+function templateImage(open: (source: Buffer | string) => Database): Buffer {
+  if (!template) {
+    const db = open(':memory:');
+    for (const tables of TABLES) db.exec(tables);
+    db.pragma(`user_version = ${STORE_VERSION}`);
+    template = db.serialize();
+    db.close();
+  }
+  return template;
+}
+
+export interface OpenStoreOptions {
+  dataDir?: string | undefined;
+  durability?: 'normal' | 'full' | undefined;
+}
+
+export function openStore(project: string, options: OpenStoreOptions): Store {
+  const open = openDatabase();
+  const path = options.dataDir === undefined ? undefined : filePath(options.dataDir, project);
+  const db = path === undefined ? open(templateImage(open)) : openFile(open, path, options.durability ?? 'normal');
+  const statements = new Map<string, Statement<unknown[], unknown>>();
+  return {
+    db,
+    path,
+    sql(text) {
+      let statement = statements.get(text);
+      if (!statement) {
+        statement = db.prepare<unknown[], unknown>(text);
+        statements.set(text, statement);
+      }
+      return statement;
+    },
+    close: () => db.close(),
+  };
+}
+
+// Loaded on first use: the native module is a third of a cold start, and `--help` needs none of it.
+function openDatabase(): (source: Buffer | string) => Database {
+  const Sqlite = require('better-sqlite3') as new (source: Buffer | string) => Database;
+  return (source) => new Sqlite(source);
+}
+
+function openFile(open: (source: Buffer | string) => Database, path: string, durability: 'normal' | 'full'): Database {
+  try {
+    if (!existsSync(path)) {
+      // Written whole under another name and then moved, so that a killed start leaves no half-made world.
+      const draft = `${path}.${process.pid}.new`;
+      writeFileSync(draft, templateImage(open), { mode: 0o600 });
+      renameSync(draft, path);
+    }
+    const db = open(path);
+    // Exclusive before WAL: the write-ahead log then needs no shared memory, and a second process is refused.
+    db.pragma('locking_mode = EXCLUSIVE');
+    db.pragma('journal_mode = WAL');
+    db.pragma(`synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`);
+    db.exec('BEGIN IMMEDIATE; COMMIT');
+    const version = db.pragma('user_version', { simple: true });
+    if (version !== STORE_VERSION) {
+      db.close();
+      throw new StoreError(
+        `The world in ${path} was written by another Foundrite (format ${String(version)}, this one reads ${STORE_VERSION}). Use that version, or another --data-dir.`,
+      );
+    }
+    return db;
+  } catch (error) {
+    if (error instanceof StoreError) throw error;
+    const code = (error as { code?: string }).code ?? '';
+    if (code === 'SQLITE_BUSY') {
+      throw new StoreError(`Another process is using ${path}. Stop it, or choose another --data-dir.`);
+    }
+    throw new StoreError(`The world in ${path} cannot be opened: ${(error as Error).message} (${code}).`);
+  }
+}
+
+/** A slug that a person recognises, and a hash that tells apart what slugs to the same. */
+function filePath(dataDir: string, project: string): string {
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  const slug = project.toLowerCase().replace(/[^a-z0-9]+/g, '-').slice(0, 40);
+  const digest = createHash('sha256').update(project).digest('hex').slice(0, 8);
+  return join(dataDir, `${slug}-${digest}.db`);
+}
+
+/** Removes a world's files; in memory there are none. */
+export function removeStore(store: Store): void {
+  if (store.path === undefined) return;
+  for (const suffix of ['', '-wal', '-journal', '-shm']) rmSync(store.path + suffix, { force: true });
+  rmSync(snapshotFolder(store.path), { recursive: true, force: true });
+}
+
+export function snapshotFolder(path: string): string {
+  return path.replace(/\.db$/, '.snapshots');
+}
+
+/** The worlds that lie in a folder. */
+export function storedWorlds(dataDir: string): string[] {
+  if (!existsSync(dataDir)) return [];
+  return readdirSync(dataDir)
+    .filter((name) => name.endsWith('.db'))
+    .map((name) => join(dataDir, name));
+}
+
+/** Writes a consistent copy of the database to a file that is not there yet. */
+export function copyTo(store: Store, path: string): void {
+  rmSync(path, { force: true });
+  store.sql('VACUUM INTO ?').run(path);
+}
+
+/** Replaces every row with those of a copy, in the open handle: prepared statements and the lock stay as they are. */
+export function copyFrom(store: Store, path: string): void {
+  store.sql('ATTACH DATABASE ? AS copy').run(path);
+  try {
+    store.db.transaction(() => {
+      for (const table of tableNames(store)) {
+        store.db.exec(`DELETE FROM main."${table}"; INSERT INTO main."${table}" SELECT * FROM copy."${table}"`);
+      }
+    })();
+  } finally {
+    store.db.exec('DETACH DATABASE copy');
+  }
+}
+
+/** Where the clock of a copy stands. */
+export function nowOfCopy(store: Store, path: string): number {
+  store.sql('ATTACH DATABASE ? AS copy').run(path);
+  try {
+    return (store.db.prepare('SELECT now FROM copy.world').get() as { now: number }).now;
+  } finally {
+    store.db.exec('DETACH DATABASE copy');
+  }
+}
+
+/** Empties every table. */
+export function clearStore(store: Store): void {
+  for (const table of tableNames(store)) store.db.exec(`DELETE FROM main."${table}"`);
+}
+
+function tableNames(store: Store): string[] {
+  const rows = store.sql("SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").all();
+  return (rows as { name: string }[]).map((row) => row.name);
+}

@@ -1,0 +1,300 @@
+/** Deliveries: a run's way to its agent, attempt by attempt. */
+import assert from 'node:assert/strict';
+import type { Instant } from '../clock.ts';
+import type { AgentCall } from '../downstream.ts';
+import { callAgent, type Forward } from '../endpoint.ts';
+import { type Call, type DueHandler, type Engine, PARKED } from '../engine.ts';
+import { type Arrival, type Fault, type FaultPlan, throughFault } from '../faults.ts';
+import { answerId } from '../replies.ts';
+import { nextStep, type Outcome, type RetryPolicy } from '../retry.ts';
+import { cancelDue, CONSEQUENCE, DEADLINE, type DueRow } from '../store/due.ts';
+import type { RoutineRow } from '../store/routines.ts';
+import {
+  addAttempt,
+  countOpenAttempts,
+  type Delivery,
+  endAttempt,
+  findAttempt,
+  findRun,
+  keepPending,
+  markCompleted,
+  markDispatching,
+  markFailed,
+  openAttemptOf,
+  openAttempts,
+  openRuns,
+  type RunRow,
+  replaceDelivery,
+} from '../store/runs.ts';
+import type { World } from '../world.ts';
+
+export interface DeliveryContext {
+  engine: Engine;
+  faults: FaultPlan;
+  forward: Forward;
+}
+
+export function policyOf(world: World): RetryPolicy {
+  const { settings, switches } = world.profile;
+  return {
+    attemptsMax: settings.attempts_max,
+    firstWaitMs: settings.first_wait,
+    waitMaxMs: settings.wait_max,
+    attemptTimeoutMs: settings.attempt_timeout,
+    honourRetryAfter: switches.retry_after === 'honoured',
+  };
+}
+
+export function subjectOf(routine: string): string {
+  return `routine:${routine}`;
+}
+
+function refOf(run: { seq: number }): string {
+  return `run:${run.seq}`;
+}
+
+/** Puts a run's next attempt on the wheel. */
+export function queueAttempt(world: World, run: { seq: number; routine: string }, dueAt: Instant): void {
+  world.addDue(dueAt, CONSEQUENCE, 'attempt', refOf(run), subjectOf(run.routine));
+}
+
+/** The handlers of everything that a delivery waits for. */
+export function deliveryHandlers(context: () => DeliveryContext): Record<string, DueHandler> {
+  return {
+    attempt: (world, item) => openAttempt(world, item, context()),
+    // Outcomes that arrive later than their call, and calls that were held, go on from the attempt's row.
+    answer: (world, item) => void arrive(world, item, context()),
+    released: (world, item) => resume(world, item, context()),
+    ceiling: (world, item) => void runOutOfTime(world, item, context()),
+  };
+}
+
+function runOf(world: World, item: DueRow): RunRow {
+  const run = findRun(world.store, Number(item.ref.slice('run:'.length)));
+  assert(run, `no run for ${item.ref}`);
+  return run;
+}
+
+/** The attempt's row is written before the call: one found open after a crash counts. */
+function openAttempt(world: World, item: DueRow, context: DeliveryContext): Call | undefined {
+  const run = runOf(world, item);
+  if (run.phase === 'completed' || run.phase === 'failed') return undefined;
+  const workers = world.profile.settings.worker_concurrency;
+  if (workers > 0 && countOpenAttempts(world.store) >= workers) {
+    queueAttempt(world, run, PARKED);
+    return undefined;
+  }
+  const number = run.attempts + 1;
+  const seq = addAttempt(world.store, run.seq, number, world.now);
+  markDispatching(world.store, run.seq, world.now, number);
+  const struck = context.faults.ofAttempt(world.draw, run.agent, protocolOf(run), run.id, number);
+  if (struck) {
+    const { fault, ordinal } = struck;
+    world.record({ kind: 'fault', routine: run.routine, run: run.id, data: { agent: run.agent, attempt: number, entry: ordinal, fault: shownFault(fault) } });
+  }
+  return callOf(world, run, seq, struck?.fault, context);
+}
+
+function protocolOf(run: RunRow): AgentCall['protocol'] {
+  return (JSON.parse(run.action) as Delivery).type === 'invoke_agent_invocations_api' ? 'invocations' : 'responses';
+}
+
+function shownFault(fault: Fault): string {
+  return fault.kind === 'status' ? String(fault.status) : fault.kind;
+}
+
+function callOf(world: World, run: RunRow, attemptSeq: number, fault: Fault | undefined, context: DeliveryContext): Call {
+  const ceilingMs = world.profile.settings.attempt_timeout;
+  return {
+    order: attemptSeq,
+    subject: subjectOf(run.routine),
+    deadline: world.now + ceilingMs,
+    start: () => throughFault(fault, ceilingMs, () => callAgent(world, requestOf(run), context.forward)),
+    settle: (arrival, real) => settle(world, run.seq, attemptSeq, arrival as Arrival, real, context),
+  };
+}
+
+/** What the agent receives (contract/routines.md 9.6): its shape is assumed. */
+export function requestOf(run: RunRow): AgentCall {
+  const delivery = JSON.parse(run.action) as Delivery;
+  if (delivery.type === 'invoke_agent_invocations_api') {
+    const body = JSON.stringify(delivery.input === undefined ? {} : delivery.input);
+    return { agent: run.agent, protocol: 'invocations', body, requestId: run.dispatch_id, sessionId: delivery.session_id };
+  }
+  const body: Record<string, unknown> = { input: delivery.input === undefined ? '' : delivery.input };
+  if (delivery.conversation !== undefined) body.conversation = { id: delivery.conversation };
+  return { agent: run.agent, protocol: 'responses', body: JSON.stringify(body), requestId: run.dispatch_id };
+}
+
+function settle(world: World, runSeq: number, attemptSeq: number, arrival: Arrival, real: boolean, context: DeliveryContext): void {
+  const run = findRun(world.store, runSeq);
+  const attempt = findAttempt(world.store, attemptSeq);
+  // Cancelled or reset meanwhile: nobody waits for this answer any more.
+  if (!run || !attempt || attempt.ended_at !== null) return;
+  if (real) {
+    world.record({ kind: 'outcome', routine: run.routine, run: run.id, data: { attempt: attempt.number, arrival } });
+  }
+  if (arrival.kind === 'later') {
+    keepPending(world.store, attemptSeq, JSON.stringify(arrival.outcome));
+    const at = attempt.started_at + arrival.afterMs;
+    world.addDue(Math.max(at, world.now), CONSEQUENCE, 'answer', refOf(run), subjectOf(run.routine));
+    return;
+  }
+  if (arrival.kind === 'held') {
+    keepPending(world.store, attemptSeq, JSON.stringify({ kind: 'held', gate: arrival.gate }));
+    const ceiling = attempt.started_at + world.profile.settings.attempt_timeout;
+    world.addDue(ceiling, DEADLINE, 'ceiling', refOf(run), subjectOf(run.routine));
+    context.engine.held(attemptSeq, arrival.gate);
+    return;
+  }
+  conclude(world, run, attemptSeq, attempt.number, arrival, context);
+}
+
+/** Records what an attempt gave, and what follows from it. */
+function conclude(world: World, run: RunRow, attemptSeq: number, number: number, outcome: Outcome, context: DeliveryContext): void {
+  const endedAt = world.now;
+  const status = outcome.kind === 'answered' ? outcome.status : null;
+  endAttempt(world.store, attemptSeq, endedAt, outcome.kind, status);
+  context.engine.released(attemptSeq);
+  const step = nextStep(policyOf(world), number, outcome, endedAt);
+  const data: Record<string, unknown> = { attempt: number, outcome: outcome.kind };
+  if (status !== null) data.status = status;
+  data.then = step.kind;
+  if (step.kind === 'retry') data.retry_at = new Date(step.dueAt).toISOString();
+  world.record({ kind: 'attempt', routine: run.routine, run: run.id, data });
+  switch (step.kind) {
+    case 'complete':
+      assert(outcome.kind === 'answered');
+      markCompleted(world.store, run.seq, endedAt, responseIdOf(run, outcome));
+      break;
+    case 'retry':
+      queueAttempt(world, run, step.dueAt);
+      break;
+    case 'fail':
+      markFailed(world.store, run.seq, endedAt, step.errorType, cut(world, step.message), step.status ?? null);
+      break;
+  }
+  if (step.kind !== 'retry') followUp(world, run);
+  if (world.profile.settings.worker_concurrency > 0) freeWorker(world);
+}
+
+function cut(world: World, message: string): string {
+  return message.slice(0, world.profile.settings.error_message_max);
+}
+
+/** The downstream's own identifier: a response's id, an invocation's header or field. */
+function responseIdOf(run: RunRow, answer: { headers: Record<string, string>; body: string }): string {
+  const header = answer.headers['x-agent-invocation-id'];
+  if (header) return header;
+  try {
+    const body = JSON.parse(answer.body) as { id?: unknown; invocation_id?: unknown } | null;
+    const id = body?.id ?? body?.invocation_id;
+    if (typeof id === 'string' && id !== '') return id;
+  } catch {
+    // A 2xx completes the run whatever its body is; the id that was promised at dispatch then stands.
+  }
+  return run.correlation_id;
+}
+
+/** A delivery that queued behind this one may go. */
+function followUp(world: World, run: RunRow): void {
+  if (world.profile.switches.overlap !== 'queue') return;
+  const waiting = openRuns(world.store, run.routine_key).find((other) => other.seq !== run.seq && other.phase === 'queued');
+  if (waiting) wakeParked(world, refOf(waiting), waiting);
+}
+
+function freeWorker(world: World): void {
+  const row = world.store.sql("SELECT ref FROM due WHERE due_at = ? AND kind = 'attempt' ORDER BY seq LIMIT 1").get(PARKED) as
+    | { ref: string }
+    | undefined;
+  if (!row) return;
+  const run = findRun(world.store, Number(row.ref.slice('run:'.length)));
+  if (run) wakeParked(world, row.ref, run);
+}
+
+function wakeParked(world: World, ref: string, run: RunRow): void {
+  cancelDue(world.store, ref);
+  queueAttempt(world, run, world.now);
+}
+
+function arrive(world: World, item: DueRow, context: DeliveryContext): void {
+  const run = runOf(world, item);
+  const attempt = openAttemptOf(world.store, run.seq);
+  if (!attempt?.pending) return;
+  cancelDue(world.store, refOf(run));
+  conclude(world, run, attempt.seq, attempt.number, JSON.parse(attempt.pending) as Outcome, context);
+}
+
+/** A gate was opened: the call goes on to the agent, within what is left of its ceiling. */
+function resume(world: World, item: DueRow, context: DeliveryContext): Call | undefined {
+  const run = runOf(world, item);
+  const attempt = openAttemptOf(world.store, run.seq);
+  if (!attempt) return undefined;
+  return callOf(world, run, attempt.seq, undefined, context);
+}
+
+function runOutOfTime(world: World, item: DueRow, context: DeliveryContext): void {
+  const run = runOf(world, item);
+  const attempt = openAttemptOf(world.store, run.seq);
+  if (attempt) conclude(world, run, attempt.seq, attempt.number, { kind: 'timeout' }, context);
+}
+
+/** Lets go of every call that a gate of this name holds; how many there were. Inside a turn. */
+export function releaseGate(world: World, name: string, engine: Engine): number {
+  let released = 0;
+  for (const attempt of openAttempts(world.store)) {
+    const pending = attempt.pending === null ? undefined : (JSON.parse(attempt.pending) as { kind: string; gate?: string });
+    if (pending?.kind !== 'held' || pending.gate !== name) continue;
+    const run = findRun(world.store, attempt.run_seq);
+    assert(run);
+    cancelDue(world.store, refOf(run));
+    keepPending(world.store, attempt.seq, JSON.stringify({ kind: 'released' }));
+    world.addDue(world.now, CONSEQUENCE, 'released', refOf(run), subjectOf(run.routine));
+    engine.released(attempt.seq);
+    released += 1;
+  }
+  return released;
+}
+
+/** After a restart: attempts that were open when the process ended count, and are retried as the policy allows. */
+export function settleInterrupted(world: World, context: DeliveryContext): void {
+  for (const attempt of openAttempts(world.store)) {
+    const pending = attempt.pending === null ? undefined : (JSON.parse(attempt.pending) as { kind: string; gate?: string });
+    const run = findRun(world.store, attempt.run_seq);
+    assert(run);
+    // What waits for an instant or a gate lies in the store and goes on; a call that was under way is gone.
+    if (pending?.kind === 'held' && pending.gate !== undefined) context.engine.held(attempt.seq, pending.gate);
+    else if (pending === undefined) conclude(world, run, attempt.seq, attempt.number, { kind: 'interrupted' }, context);
+  }
+}
+
+/** What becomes of a routine's unfinished deliveries when it is deleted or disabled. */
+export function cancelDeliveries(world: World, routine: RoutineRow, why: string, engine: Engine): void {
+  for (const run of openRuns(world.store, routine.key)) {
+    cancelDue(world.store, refOf(run));
+    const attempt = openAttemptOf(world.store, run.seq);
+    if (attempt) {
+      endAttempt(world.store, attempt.seq, world.now, 'cancelled', null);
+      engine.released(attempt.seq);
+    }
+    markFailed(world.store, run.seq, world.now, 'cancelled', `The routine was ${why} before its agent had answered.`, null);
+    world.record({ kind: 'cancelled', routine: run.routine, run: run.id, data: { why } });
+  }
+}
+
+/** What becomes of them when the routine is replaced: the remaining attempts go to the new action. */
+export function redirectDeliveries(world: World, routine: RoutineRow, action: Delivery, agent: string): void {
+  for (const run of openRuns(world.store, routine.key)) replaceDelivery(world.store, run.seq, JSON.stringify(action), agent);
+}
+
+/** The identifiers that a dispatch answers with and its run carries. */
+export function deliveryIds(world: World, runId: string, action: Delivery) {
+  const dispatchId = world.draw.id('disp-', 'dispatch', runId, 1);
+  const protocol = action.type === 'invoke_agent_responses_api' ? 'responses' : 'invocations';
+  return {
+    dispatch_id: dispatchId,
+    correlation_id: answerId(world.draw, protocol, dispatchId),
+    task_id: world.draw.id('task-', 'task', runId, 1),
+  };
+}
+

@@ -1,0 +1,259 @@
+/** One project: its store, clock, seed, profile and journal. A world changes only in turns. */
+import assert from 'node:assert/strict';
+import type { HostClock, Instant } from './clock.ts';
+import { type Draw, drawFrom } from './ids.ts';
+import type { Profile } from './profile.ts';
+import { addDue, type DueClass, nextDue } from './store/due.ts';
+import { addLine, trimJournal } from './store/journal.ts';
+import type { Store } from './store/store.ts';
+import { nextOrdinal, readWorld, type WorldRow, writePosition, writeWorld } from './store/world.ts';
+
+/** What a world is made with, and made again with by reset. It is the first line of its journal. */
+export interface WorldMade {
+  project: string;
+  now: Instant;
+  /** Whether `now` was named, or is where the host's clock stood. */
+  nowNamed: boolean;
+  rate: 0 | 1;
+  skip: boolean;
+  seed: string;
+  profile: Profile;
+  /** Whether the demo agents are there from the start. */
+  demo: boolean;
+  faults: readonly unknown[];
+}
+
+export interface LineInit {
+  kind: string;
+  routine?: string;
+  run?: string;
+  /** Canonical: depends on what was asked and the seed alone. */
+  data: Record<string, unknown>;
+  extra?: Record<string, unknown> | undefined;
+}
+
+/** How far between two trims of the journal: often enough that the ring stays a ring, seldom enough to cost nothing. */
+const TRIM_EVERY = 1_024;
+
+export class World {
+  readonly project: string;
+  readonly store: Store;
+  readonly host: HostClock;
+  made: WorldMade;
+  profile: Profile;
+  draw: Draw;
+  rate: 0 | 1;
+  skip: boolean;
+  /** Raised by reset and restore; what belongs to an earlier one is dropped. */
+  epoch: number;
+  /** True while a real call is open: its instant holds the clock. */
+  pinned = false;
+  /** Firings noticed since the engine last took them. */
+  fired: Firing[] = [];
+  #now: Instant;
+  #hostOffset: number;
+  #journalSeq: number;
+  #dueSeq: number;
+  #inTurn = false;
+  readonly #listeners = new Set<() => void>();
+
+  constructor(store: Store, host: HostClock, made: WorldMade) {
+    this.store = store;
+    this.host = host;
+    const row = readWorld(store) ?? firstRow(made, host);
+    this.project = row.project;
+    this.made = JSON.parse(row.made) as WorldMade;
+    this.profile = JSON.parse(row.profile) as Profile;
+    this.draw = drawFrom(row.seed);
+    this.rate = row.rate;
+    this.skip = row.skip === 1;
+    this.epoch = row.epoch;
+    this.#now = row.now;
+    this.#hostOffset = row.host_offset;
+    this.#journalSeq = row.journal_seq;
+    this.#dueSeq = row.due_seq;
+  }
+
+  /**
+   * The world's instant. At rate 1 it follows the host's pace, but never passes something due that has not run, nor the
+   * instant of an open real call: so what is due at T always runs at T.
+   */
+  get now(): Instant {
+    if (this.rate === 0 || this.pinned) return this.#now;
+    const paced = this.host.now() + this.#hostOffset;
+    if (paced <= this.#now) return this.#now;
+    const next = nextDue(this.store);
+    return next && next.due_at < paced ? Math.max(this.#now, next.due_at) : paced;
+  }
+
+  /** Where the host's pace would put this world now, whatever is due on the way. */
+  get paced(): Instant {
+    return this.rate === 0 ? this.#now : Math.max(this.#now, this.host.now() + this.#hostOffset);
+  }
+
+  /** One change, whole or not at all. Nothing is awaited inside; what is acknowledged afterwards is on disk. */
+  turn<T>(work: () => T): T {
+    assert(!this.#inTurn, 'a turn inside a turn');
+    const { store } = this;
+    const before = { now: this.#now, journalSeq: this.#journalSeq, dueSeq: this.#dueSeq, fired: this.fired.length };
+    this.#inTurn = true;
+    store.sql('BEGIN IMMEDIATE').run();
+    try {
+      this.#now = this.now;
+      const result = work();
+      writePosition(store, this.#now, this.#journalSeq, this.#dueSeq);
+      store.sql('COMMIT').run();
+      return result;
+    } catch (error) {
+      if (store.db.inTransaction) store.sql('ROLLBACK').run();
+      this.#now = before.now;
+      this.#journalSeq = before.journalSeq;
+      this.#dueSeq = before.dueSeq;
+      this.fired.length = before.fired;
+      throw error;
+    } finally {
+      this.#inTurn = false;
+      for (const listener of this.#listeners) listener();
+    }
+  }
+
+  /** A part of a turn that may fail by itself. */
+  attempt(work: () => void): unknown {
+    const before = { journalSeq: this.#journalSeq, dueSeq: this.#dueSeq, fired: this.fired.length };
+    this.store.sql('SAVEPOINT item').run();
+    try {
+      work();
+      this.store.sql('RELEASE item').run();
+      return undefined;
+    } catch (error) {
+      this.store.sql('ROLLBACK TO item').run();
+      this.store.sql('RELEASE item').run();
+      this.#journalSeq = before.journalSeq;
+      this.#dueSeq = before.dueSeq;
+      this.fired.length = before.fired;
+      return error;
+    }
+  }
+
+  /** Moves the clock forward; at rate 1 the host's pace goes on from there. Never back. */
+  moveTo(at: Instant): void {
+    if (at <= this.#now) return;
+    this.#now = at;
+    if (this.rate === 1) this.#hostOffset = Math.max(this.#hostOffset, at - this.host.now());
+  }
+
+  /** Changes rate and skip; going from standing still to the host's pace starts from the instant that stands. */
+  setClock(change: { now?: Instant | undefined; rate?: 0 | 1 | undefined; skip?: boolean | undefined }): void {
+    assert(this.#inTurn);
+    if (change.now !== undefined) this.#now = Math.max(this.#now, change.now);
+    this.rate = change.rate ?? this.rate;
+    this.skip = change.skip ?? this.skip;
+    this.#hostOffset = this.#now - this.host.now();
+    this.save();
+  }
+
+  /** Something that will happen; `subject` is whose reader waits for it. */
+  addDue(dueAt: Instant, dueClass: DueClass, kind: string, ref: string, subject: string): void {
+    this.#dueSeq += 1;
+    addDue(this.store, { due_at: dueAt, class: dueClass, seq: this.#dueSeq, kind, ref, subject });
+  }
+
+  /** Appends to the journal, inside a turn. */
+  record(line: LineInit): number {
+    assert(this.#inTurn);
+    this.#journalSeq += 1;
+    const seq = this.#journalSeq;
+    addLine(this.store, {
+      seq,
+      at: this.#now,
+      kind: line.kind,
+      routine: line.routine ?? null,
+      run: line.run ?? null,
+      data: JSON.stringify(line.data),
+      extra: line.extra ? JSON.stringify(line.extra) : null,
+    });
+    if (seq % TRIM_EVERY === 0) trimJournal(this.store, seq - this.profile.settings.journal_max);
+    return seq;
+  }
+
+  get journalSeq(): number {
+    return this.#journalSeq;
+  }
+
+  get inTurn(): boolean {
+    return this.#inTurn;
+  }
+
+  /** The next ordinal of a key, from 1. */
+  ordinal(key: string): number {
+    return nextOrdinal(this.store, key);
+  }
+
+  /** Writes the whole row: after anything but the position changed. */
+  save(): void {
+    writeWorld(this.store, {
+      project: this.project,
+      made: JSON.stringify(this.made),
+      profile: JSON.stringify(this.profile),
+      seed: this.draw.seed,
+      now: this.#now,
+      rate: this.rate,
+      skip: this.skip ? 1 : 0,
+      host_offset: this.#hostOffset,
+      epoch: this.epoch,
+      journal_seq: this.#journalSeq,
+      due_seq: this.#dueSeq,
+    });
+  }
+
+  /** Takes the state of the row that now lies in the store, in a new epoch. */
+  reload(made: WorldMade): void {
+    const epoch = this.epoch + 1;
+    const row = readWorld(this.store) ?? firstRow(made, this.host);
+    this.made = JSON.parse(row.made) as WorldMade;
+    this.profile = JSON.parse(row.profile) as Profile;
+    this.draw = drawFrom(row.seed);
+    this.rate = row.rate;
+    this.skip = row.skip === 1;
+    this.epoch = epoch;
+    this.pinned = false;
+    this.fired = [];
+    this.#now = row.now;
+    this.#hostOffset = row.host_offset;
+    this.#journalSeq = row.journal_seq;
+    this.#dueSeq = row.due_seq;
+    this.save();
+  }
+
+  /** Calls back after every turn, until the returned function is called. */
+  onTurn(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}
+
+/** A trigger's instant that arrived. */
+export interface Firing {
+  routine: string;
+  trigger: string;
+  at: Instant;
+  run: string;
+  /** Its instant had passed by more than the setting `late_after`. */
+  late: boolean;
+}
+
+function firstRow(made: WorldMade, host: HostClock): WorldRow {
+  return {
+    project: made.project,
+    made: JSON.stringify(made),
+    profile: JSON.stringify(made.profile),
+    seed: made.seed,
+    now: made.now,
+    rate: made.rate,
+    skip: made.skip ? 1 : 0,
+    host_offset: made.now - host.now(),
+    epoch: 1,
+    journal_seq: 0,
+    due_seq: 0,
+  };
+}
