@@ -14,20 +14,20 @@ export interface Launched {
   close(): Promise<void>;
 }
 
-export async function launch(options: StartOptions, identityHeader?: string): Promise<Launched> {
+export async function launch(options: StartOptions, identitySecret?: string): Promise<Launched> {
   const [{ createEmulator }, { ListenError, serve }, certificate] = await Promise.all([
     import('../emulator/emulator.ts'),
     import('../emulator/server.ts'),
     certificateFor(options),
   ]);
-  const emulator = createEmulator(emulatorOptions(options, certificate, identityHeader));
+  const emulator = createEmulator(emulatorOptions(options, certificate, identitySecret));
   try {
     const serving = await serve({
       fetch: await wrapped(emulator, options),
       host: options.host,
       port: options.port,
       tls: () => certificate,
-      onTlsError: hintOnce(certificate, options),
+      onTlsRefused: hintOnce(certificate, options),
     });
     return {
       serving,
@@ -88,16 +88,15 @@ async function wrapped(emulator: Emulator, { cors, logLevel }: StartOptions): Pr
   return fetch;
 }
 
-/** Clients name a certificate that they do not trust in a hundred ways; the cause is always the same one. */
-function hintOnce(certificate: Certificate, options: StartOptions): (error: Error) => void {
+/** Clients name a certificate that they do not trust in a hundred ways; the cause is nearly always the same one. */
+function hintOnce(certificate: Certificate, options: StartOptions): (reason: string) => void {
   let hinted = false;
-  return (error) => {
-    const alert = /alert (?!number)([a-z ]+)/.exec(error.message)?.[1];
-    if (hinted || alert === undefined) return;
+  return (reason) => {
+    if (hinted) return;
     hinted = true;
     report(
       options,
-      `A client refused our certificate (${alert.trim()}). Let it trust ` +
+      `A client did not go on with TLS (${reason}). If it does not trust our certificate: let it trust ` +
         `${certificate.caPath ?? 'what /_emulator/ca.pem answers'}, or run it with "foundrite exec -- CMD".`,
     );
   };

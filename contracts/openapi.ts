@@ -1,25 +1,19 @@
-/**
- * The wire description at work: validators compiled from openapi.yaml on first use, and its operations as a table.
- * Nothing is loaded before the first call, so that starting the emulator does not pay for it.
- */
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import type { Ajv2020 } from 'ajv/dist/2020.js';
-import type { ValidateFunction } from 'ajv';
+/** The wire description at work: what a request must be, and what each operation may answer. */
 import { explain, type Problem, type Variants } from './problems.ts';
+import { document, type Node, REF, resolve, type SchemaName, validator } from './validators.ts';
 import type { components } from './wire.ts';
 
+export { document, type Losses, lossesOf, type SchemaName } from './validators.ts';
 export type { components, operations as wireOperations, paths } from './wire.ts';
 
-export type SchemaName = keyof components['schemas'];
 /** What a value that keeps to a schema is. */
 export type SchemaValue<Name extends SchemaName> = components['schemas'][Name];
 
 export type Parsed<Value> = { kind: 'ok'; value: Value } | ({ kind: 'invalid' } & Problem);
 
-/** One answer that openapi.yaml promises: media types, each with the schema that its body keeps to. */
+/** One answer that openapi.yaml promises. */
 export interface DocumentedAnswer {
-  /** Undefined where any body may stand. */
+  /** By media type, the schema that the body keeps to; undefined where any body may stand. */
   readonly content: ReadonlyMap<string, SchemaName | undefined>;
   readonly requiredHeaders: readonly string[];
 }
@@ -27,7 +21,7 @@ export interface DocumentedAnswer {
 export interface Operation {
   readonly operationId: string;
   readonly method: string;
-  /** With its server: `/api/projects/{project}/routines/{routine_name}:enable`, `/_emulator/health`. */
+  /** With its server, such as `/api/projects/{project}/routines/{routine_name}:enable`. */
   readonly path: string;
   readonly tag: string;
   readonly rule: string | undefined;
@@ -36,30 +30,12 @@ export interface Operation {
   readonly responses: ReadonlyMap<string, DocumentedAnswer>;
 }
 
-/** A JSON schema, as loosely as this file needs it. */
-// biome-ignore lint/suspicious/noExplicitAny: the document is data, and each read of it states what it expects.
-type Node = any;
-
-const require = createRequire(import.meta.url);
 const METHODS = ['get', 'head', 'put', 'post', 'patch', 'delete'];
-const REF = '#/components/schemas/';
 
-let loaded: Node;
-
-/** openapi.yaml as data: the YAML itself when running from source, the build's openapi.json otherwise. */
-export function document(): Node {
-  if (loaded === undefined) {
-    const fromSource = import.meta.url.endsWith('.ts');
-    const text = readFileSync(
-      new URL(fromSource ? '../openapi.yaml' : '../openapi.json', import.meta.url),
-      'utf8',
-    );
-    loaded = fromSource ? (require('yaml') as typeof import('yaml')).parse(text) : JSON.parse(text);
-  }
-  return loaded;
-}
-
-/** Checks a value that came in against a schema. Values are handed back as they are, unknown fields included. */
+/**
+ * Checks a value that came in against a schema, and hands it back as it is, with unknown fields.
+ * `at` is the path at which the value stands, such as the name of a parameter.
+ */
 export function parse<Name extends SchemaName>(
   schemaName: Name,
   value: unknown,
@@ -76,7 +52,7 @@ export function operations(): readonly Operation[] {
   return operationTable.map((entry) => entry.operation);
 }
 
-/** The operation that a raw (still encoded) path belongs to; a path outside `/api/projects` is one of the project's. */
+/** The operation of a raw, still encoded path; one that names no project is taken as inside it. */
 export function findOperation(method: string, path: string): Operation | undefined {
   operationTable ??= readOperations();
   const full = fullPath(path);
@@ -104,7 +80,7 @@ export function responseValidator(
   return (body) => (schemaName === undefined ? [] : problemsOf(schemaName, body));
 }
 
-/** What is wrong with an answer, in sentences. Answers written by a fault plan or a user's agent are nobody's promise. */
+/** What is wrong with an answer, in sentences. What a fault or reply wrote is nobody's promise. */
 export function checkResponse(
   method: string,
   path: string,
@@ -136,124 +112,6 @@ export function responseSchema(
   const operation = findOperation(method, path);
   const answer = operation === undefined ? refusal(status) : documented(operation, status);
   return answer === undefined ? undefined : mediaOf(answer, contentType)?.schemaName;
-}
-
-/** Properties whose loss a schema does not notice: those that it excuses, with the reason, and the rest, which is a gap. */
-export interface Losses {
-  readonly unnoticed: readonly string[];
-  readonly excused: ReadonlyMap<string, string>;
-}
-
-/** Takes each property out of a valid value in turn, at every depth, and lists what its schema would not miss. */
-export function lossesOf(schemaName: SchemaName, value: unknown): Losses {
-  const validate = validator('answers', schemaName);
-  const copy = structuredClone(value);
-  marks = { optional: new Map(), open: new Map() };
-  validate(copy);
-  const { optional, open } = marks;
-  marks = undefined;
-  const unnoticed: string[] = [];
-  const excused = new Map<string, string>();
-  visit(copy, '');
-  return { unnoticed, excused };
-
-  function visit(node: unknown, path: string): void {
-    if (typeof node !== 'object' || node === null) return;
-    const openHere = open.get(path);
-    for (const [key, child] of Object.entries(node)) {
-      const childPath = `${path}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
-      if (openHere !== undefined && !openHere.declared.includes(key)) continue;
-      if (!Array.isArray(node)) {
-        const holder = node as Record<string, unknown>;
-        Reflect.deleteProperty(holder, key);
-        const reason = validate(copy) ? optional.get(childPath) : 'noticed';
-        holder[key] = child;
-        if (reason === undefined) unnoticed.push(childPath);
-        else if (reason !== 'noticed') excused.set(childPath, reason);
-      }
-      visit(child, childPath);
-    }
-  }
-}
-
-/** What the answers' validators note while they run, when someone listens. */
-let marks:
-  | { optional: Map<string, string>; open: Map<string, { reason: string; declared: string[] }> }
-  | undefined;
-
-type Side = 'requests' | 'answers';
-const compilers = new Map<Side, Ajv2020>();
-const validators = new Map<string, ValidateFunction>();
-
-function validator(side: Side, schemaName: SchemaName): ValidateFunction {
-  const key = `${side} ${schemaName}`;
-  const known = validators.get(key);
-  if (known !== undefined) return known;
-  const compiled = compiler(side).compile({ $ref: `foundrite${REF}${schemaName}` });
-  validators.set(key, compiled);
-  return compiled;
-}
-
-/** Requests stop at the first error, because one message goes out; answers list all, because a report shows them. */
-function compiler(side: Side): Ajv2020 {
-  const known = compilers.get(side);
-  if (known !== undefined) return known;
-  const { Ajv2020: Compiler } = require('ajv/dist/2020.js') as typeof import('ajv/dist/2020.js');
-  const addFormats = require('ajv-formats') as { default: (ajv: Ajv2020) => void };
-  const ajv = new Compiler({
-    allErrors: side === 'answers',
-    discriminator: true,
-    strictTypes: false,
-    // ajv warns that `unicode` is deprecated; what matters is thrown, not logged.
-    logger: false,
-    // The service counts UTF-16 units, which is what `length` counts; ajv would count code points.
-    unicode: false,
-    validateSchema: false,
-    verbose: true,
-  });
-  addFormats.default(ajv);
-  ajv.addVocabulary(['components', 'x-foundrite-rule']);
-  if (side === 'requests') ajv.addVocabulary(['x-foundrite-optional', 'x-foundrite-open']);
-  else addMarks(ajv);
-  ajv.addSchema({
-    $id: 'foundrite',
-    components: { schemas: withoutMappings(document().components.schemas) },
-  });
-  compilers.set(side, ajv);
-  return ajv;
-}
-
-function addMarks(ajv: Ajv2020): void {
-  ajv.addKeyword({
-    keyword: 'x-foundrite-optional',
-    errors: false,
-    validate(reason: string, _data: unknown, _schema: unknown, cxt?: { instancePath: string }) {
-      if (cxt !== undefined) marks?.optional.set(cxt.instancePath, reason);
-      return true;
-    },
-  });
-  ajv.addKeyword({
-    keyword: 'x-foundrite-open',
-    errors: false,
-    validate(reason: string, _data: unknown, schema?: Node, cxt?: { instancePath: string }) {
-      if (cxt !== undefined) {
-        marks?.open.set(cxt.instancePath, { reason, declared: schema?.required ?? [] });
-      }
-      return true;
-    },
-  });
-}
-
-/** ajv reads the variants' own `const`s and refuses OpenAPI's `mapping`, which the type generator needs. */
-function withoutMappings(node: Node): Node {
-  if (Array.isArray(node)) return node.map(withoutMappings);
-  if (typeof node !== 'object' || node === null) return node;
-  const entries = Object.entries(node).map(([key, child]) =>
-    key === 'discriminator' && typeof (child as Node).propertyName === 'string'
-      ? [key, { propertyName: (child as Node).propertyName }]
-      : [key, withoutMappings(child)],
-  );
-  return Object.fromEntries(entries);
 }
 
 function problemsOf(schemaName: SchemaName, body: unknown): string[] {
@@ -296,7 +154,7 @@ function checkBody(
   });
 }
 
-/** What is promised for a request that belongs to no operation: it is refused, in the usual envelope. */
+/** What is promised to a request that is no operation: a refusal in the usual envelope. */
 function refusal(status: number): DocumentedAnswer | undefined {
   if (![400, 401, 404, 405, 413, 421, 429, 500, 501].includes(status)) return undefined;
   const schemaName = status === 401 ? 'UnauthorizedBody' : 'ErrorBody';
@@ -379,13 +237,6 @@ function readAnswer(answer: Node, isHead: boolean): DocumentedAnswer {
 
 function schemaNameOf(schema: Node): SchemaName | undefined {
   return schema?.$ref?.startsWith(REF) ? schema.$ref.slice(REF.length) : undefined;
-}
-
-function resolve(ref: string): Node {
-  return ref
-    .slice(2)
-    .split('/')
-    .reduce((node, key) => node[key], document());
 }
 
 function pathPattern(template: string): RegExp {

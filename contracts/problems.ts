@@ -1,4 +1,4 @@
-/** What a value that breaks a schema is told: which field, with which value, and what to do next. */
+/** What a value that breaks a schema is told: which field, which value, and what to do next. */
 import type { ErrorObject } from 'ajv';
 
 export interface Problem {
@@ -10,7 +10,7 @@ export interface Problem {
 }
 
 /** A JSON schema, as loosely as this file needs it. */
-// biome-ignore lint/suspicious/noExplicitAny: a schema is data; each read of it states what it expects.
+// biome-ignore lint/suspicious/noExplicitAny: a schema is data; each read states what it expects.
 type Schema = any;
 
 /** The variants of a union, named by their `$ref`. */
@@ -101,7 +101,7 @@ function noVariant(error: ErrorObject, path: string, variants: Variants): Proble
   };
 }
 
-/** The variant that shares most of its required fields with the value, if there is just one such. */
+/** The variant that shares most of its required fields with the value, if it is the only one. */
 function meantFor(branches: Schema[], value: unknown, variants: Variants): string | undefined {
   const scored = branches
     .filter((branch) => branch.$ref !== undefined)
@@ -139,7 +139,7 @@ function complaint(error: ErrorObject): string {
   const is = `is ${shown(data)}`;
   switch (keyword) {
     case 'type':
-      return `${is}; send ${[params.type].flat().join(' or ')}`;
+      return `${is}; send ${[params.type].flat().map(article).join(' or ')}`;
     case 'enum':
       return `${is}; use one of ${params.allowedValues.join(', ')}`;
     case 'const':
@@ -180,6 +180,11 @@ function complaint(error: ErrorObject): string {
     default:
       return `${is}; it ${error.message}`;
   }
+}
+
+function article(type: string): string {
+  if (type === 'null') return type;
+  return `${/^[aeiou]/.test(type) ? 'an' : 'a'} ${type}`;
 }
 
 function ruleOf(error: ErrorObject): string | undefined {

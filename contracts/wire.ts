@@ -963,7 +963,7 @@ export interface components {
             };
         };
         ProtocolVersionsInput: {
-            protocol: string;
+            protocol: components["schemas"]["Protocol"];
             version: string;
         }[];
         /** prompt definitions */
@@ -1081,9 +1081,9 @@ export interface components {
                 [key: string]: Record<string, never>;
             };
             authorization_schemes: components["schemas"]["AuthorizationScheme"][];
-        } & (unknown & unknown & unknown & unknown & unknown & unknown);
+        } & (unknown & unknown & unknown & unknown & unknown & unknown & unknown);
         /** @enum {string} */
-        Protocol: "activity" | "responses" | "a2a" | "mcp" | "invocations" | "invocations_ws";
+        Protocol: "activity" | "activity_protocol" | "responses" | "a2a" | "mcp" | "invocations" | "invocations_ws";
         VersionSelectionRule: {
             /** @constant */
             type: "FixedRatio";
@@ -1287,9 +1287,7 @@ export interface components {
         /** @description Due work that threw; the rest of its instant went on without it. */
         StuckItem: {
             at: components["schemas"]["Instant"];
-            kind: string;
-            /** @description What the work was about, as the journal names it. */
-            ref: string;
+            item: string;
             error: string;
         };
         Ready: {
@@ -1310,10 +1308,20 @@ export interface components {
             rate: components["schemas"]["Rate"];
             skip: boolean;
             advancing: boolean;
-            /** @description How many calls wait for time to move. */
-            waiting: number;
-            /** @description The gates that hold calls, by name. */
-            heldBy: string[];
+            /** @description Calls that wait for time to move. */
+            waiting: components["schemas"]["Waiting"][];
+            /** @description Open calls and gates that pin the clock to its instant. */
+            heldBy: components["schemas"]["Hold"][];
+        };
+        Waiting: {
+            what: string;
+            /** @description The instant that it needs, or null when none is known. */
+            until: components["schemas"]["Instant"] | null;
+        };
+        Hold: {
+            /** @enum {string} */
+            kind: "call" | "gate";
+            what: string;
         };
         ClockUpdate: {
             now?: components["schemas"]["InstantInput"];
@@ -1355,8 +1363,8 @@ export interface components {
             at: components["schemas"]["Instant"];
             /** @description The run that it made, or null when a switch let it make none. */
             run: string | null;
-            /** @constant */
-            late?: true;
+            /** @description Whether its instant had passed by more than a minute. */
+            late: boolean;
         };
         /** @description One line of a long advance. */
         AdvanceFrame: components["schemas"]["AdvanceInstant"] | components["schemas"]["AdvanceProgress"] | components["schemas"]["AdvanceSummary"];
@@ -1648,11 +1656,7 @@ export interface components {
             bytes: number;
         };
         SnapshotList: {
-            snapshots: components["schemas"]["SnapshotEntry"][];
-        };
-        SnapshotEntry: {
-            name: components["schemas"]["SnapshotName"];
-            bytes: number;
+            snapshots: components["schemas"]["Snapshot"][];
         };
         /** @description All text, as the managed identity endpoint of App Service writes it. */
         IdentityToken: {
@@ -3395,15 +3399,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Entries, oldest first. */
+            /** @description Entries, oldest first; as lines, the canonical ones only. */
             200: {
                 headers: {
                     "x-foundrite-now": components["headers"]["Now"];
-                    "x-foundrite-body-by": components["headers"]["BodyBy"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["JournalPage"];
+                    "application/x-ndjson": components["schemas"]["JournalEntry"];
                 };
             };
             400: components["responses"]["BadRequest"];

@@ -5,7 +5,7 @@ import { type HostClock, type Instant, systemClock } from './clock.ts';
 import type { Forward } from './endpoint.ts';
 import { ASSUMED_RULES, chooseProfile, isProblem, type Profile, type ProfileName } from './profile.ts';
 import { anySeed, type Project, Projects } from './projects.ts';
-import type { World } from './world.ts';
+import type { World, WorldMade } from './world.ts';
 
 export interface EmulatorOptions {
   /** Where the clocks of new worlds start; the host's instant by default. */
@@ -57,6 +57,8 @@ export interface Emulator {
   fetch(request: Request, env?: unknown): Response | Promise<Response>;
   /** A project's world and engine, for tests. */
   project(name: string): Project;
+  /** Makes a project that must not be there yet, in every particular. */
+  createProject(made: WorldMade): Project;
   /** Told where it is reached, so that `ready` can say it. */
   listening(url: string): void;
   describe(): { store: string; rate: 0 | 1; skip: boolean; seed: string; assumedRules: number };
@@ -120,6 +122,7 @@ export function createEmulator(options: EmulatorOptions = {}): Emulator {
   return {
     fetch: (request, env) => app.fetch(request, (env ?? {}) as Connection),
     project: (name) => projects.get(name),
+    createProject: (made) => projects.create(made),
     listening: (at) => {
       url = at;
     },

@@ -48,7 +48,7 @@ export function kindOf(version: AgentVersionRow): string {
 
 function reachable(world: World, name: string): { agent: AgentRow; version: AgentVersionRow } {
   const agent = findAgent(world.store, name);
-  const version = agent && latestVersion(world.store, name);
+  const version = agent && latestVersion(world.store, agent);
   if (!agent || !version) throw notFound(`Agent ${name} doesn't exist`, 'agent/unknown-answers-404');
   if (agent.state === 'disabled') {
     throw new ApiError({

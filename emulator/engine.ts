@@ -3,7 +3,7 @@
  * the calls it opened have returned. It knows no table: what is due is a row with a kind, and each kind has a handler.
  */
 import { type HostClock, type Instant, isoInstant } from './clock.ts';
-import { addStuck, type DueRow, dueBatch, nextConsequence, nextDue, nextOfSubject, takeDue } from './store/due.ts';
+import { addStuck, type DueRow, dueAfter, nextConsequence, nextDue, nextOfSubject, takeDue } from './store/due.ts';
 import type { Firing, World } from './world.ts';
 
 /** Runs one due row inside a turn. What must reach the outside is returned and called after the turn is committed. */
@@ -147,40 +147,44 @@ export class Engine {
     if (this.#turnsAtInstant.turns > turnsMax) {
       return { reason: 'stuck', detail: `more than ${turnsMax} turns at one instant (setting instant_turns_max)` };
     }
-    const items = dueBatch(world.store, next.due_at, next.class, BATCH);
     let calls: Call[];
     try {
-      calls = world.turn(() => this.#runItems(items, false));
+      calls = world.turn(() => this.#runItems(next, false));
     } catch {
       // One of them is poison. Again, each in a savepoint of its own: that one is set aside, the rest go on.
-      calls = world.turn(() => this.#runItems(items, true));
+      calls = world.turn(() => this.#runItems(next, true));
     }
     this.#startCalls(calls);
     return undefined;
   }
 
-  #runItems(items: DueRow[], guarded: boolean): Call[] {
+  #runItems(first: DueRow, guarded: boolean): Call[] {
     const { world } = this;
     const calls: Call[] = [];
-    for (const item of items) {
-      if (!takeDue(world.store, item)) continue;
+    let next: DueRow | undefined = first;
+    for (let taken = 0; next && taken < BATCH; taken += 1) {
+      const item: DueRow = next;
+      takeDue(world.store, item);
       const run = () => {
         const handler = this.#handlers[item.kind];
         if (!handler) throw new Error(`nothing handles '${item.kind}'`);
         const call = handler(world, item);
         if (call) calls.push(call);
       };
-      if (!guarded) {
-        run();
-        continue;
-      }
-      const error = world.attempt(run);
-      if (error === undefined) continue;
-      const message = error instanceof Error ? error.message : String(error);
-      addStuck(world.store, item, error instanceof Error ? (error.stack ?? message) : message);
-      world.record({ kind: 'stuck', data: { item: item.kind, ref: item.ref, due_at: item.due_at, error: message } });
+      if (guarded) this.#setAside(item, world.attempt(run));
+      else run();
+      next = dueAfter(world.store, item);
     }
     return calls;
+  }
+
+  #setAside(item: DueRow, error: unknown): void {
+    if (error === undefined) return;
+    const { world } = this;
+    const message = error instanceof Error ? error.message : String(error);
+    addStuck(world.store, item, message);
+    world.record({ kind: 'stuck', data: { item: item.kind, ref: item.ref, due_at: isoInstant(item.due_at), error: message } });
+    this.#options.notice(`foundrite: ${item.kind} ${item.ref} is stuck: ${error instanceof Error ? error.stack : message}`);
   }
 
   #startCalls(calls: Call[]): void {
@@ -225,6 +229,19 @@ export class Engine {
     } finally {
       world.pinned = pinned;
     }
+  }
+
+  /** One turn of what is due next, whenever that is: for replay, which knows the order from the journal. */
+  step(): boolean {
+    this.#settleReturned();
+    const next = nextDue(this.world.store);
+    if (!next || next.due_at >= PARKED) return false;
+    return this.#runBatch(next) === undefined;
+  }
+
+  /** Settles what has returned. */
+  settle(): void {
+    this.#settleReturned();
   }
 
   async #park(signal?: AbortSignal): Promise<void> {

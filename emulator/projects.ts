@@ -96,7 +96,7 @@ export class Projects {
   /** Makes a world that must not be there yet. */
   create(made: WorldMade): Project {
     if (this.#open.has(made.project)) {
-      throw conflict(`The project '${made.project}' is there already. Reset it, delete it, or use another name.`, 'control/project-made-once');
+      throw conflict(`The project '${made.project}' is there already. Reset it, delete it, or use another name.`, 'control/project-is-made-once');
     }
     return this.#openProject(made);
   }

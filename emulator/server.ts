@@ -1,5 +1,10 @@
 /** Sockets: one port that speaks HTTP and TLS, because the official Azure clients refuse plain HTTP and curl should not have to care. */
-import { createServer as createHttpServer, type Server as HttpServer, type ServerOptions } from 'node:http';
+import {
+  createServer as createHttpServer,
+  type Server as HttpServer,
+  type RequestListener,
+  type ServerOptions,
+} from 'node:http';
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
 import { type AddressInfo, createServer as createNetServer, type Server, type Socket } from 'node:net';
 import { getRequestListener, RequestError } from '@hono/node-server';
@@ -42,8 +47,8 @@ export interface ServeOptions {
   port: number;
   /** Asked at the first TLS byte, so that who never speaks TLS never pays for it. Without it the port speaks HTTP only. */
   tls?: () => TlsMaterial;
-  /** A client gave up on the handshake, usually because it does not trust our CA. */
-  onTlsError?: (error: Error) => void;
+  /** A client would not talk TLS with us, usually because it does not trust our CA; the reason is for a person. */
+  onTlsRefused?: (reason: string) => void;
   firstByteMs?: number;
 }
 
@@ -71,7 +76,7 @@ export class ListenError extends Error {
 export async function serve(options: ServeOptions): Promise<Serving> {
   const sockets = new Set<Socket>();
   const silent = new Set<Socket>();
-  const protocols = speakBoth(options);
+  const protocols = speakBoth(options, silent);
   const onSocket = (socket: Socket) => {
     sockets.add(socket);
     silent.add(socket);
@@ -105,7 +110,7 @@ interface Protocols {
 }
 
 /** The two servers behind the port. Neither listens: they are handed sockets that have said what they speak. */
-function speakBoth({ fetch, tls, onTlsError }: ServeOptions): Protocols {
+function speakBoth({ fetch, tls, onTlsRefused }: ServeOptions, silent: Set<Socket>): Protocols {
   const listener = getRequestListener((request, env) => fetch(request, env), {
     // HTTP/1.0 clients send no Host; they get an answer all the same.
     hostname: 'localhost',
@@ -120,20 +125,44 @@ function speakBoth({ fetch, tls, onTlsError }: ServeOptions): Protocols {
         http.emit('connection', socket);
         return;
       }
-      if (!tls) {
+      try {
+        https ??= tls && secureServer(tls(), listener, silent, onTlsRefused);
+      } catch (error) {
+        // The certificate could not be read: TLS fails, the port stays open for plain HTTP.
+        onTlsRefused?.((error as Error).message);
+      }
+      if (!https) {
         socket.destroy();
         return;
       }
-      if (!https) {
-        https = tracked(
-          createHttpsServer({ ...LIMITS, ...tls(), handshakeTimeout: HANDSHAKE_MS, ALPNProtocols: ['http/1.1'] }, listener),
-        );
-        https.on('tlsClientError', (error) => onTlsError?.(error));
-      }
+      // HTTP deals with half-open sockets itself; TLS would leak one that its client leaves in the handshake.
+      socket.allowHalfOpen = false;
       https.emit('connection', socket);
     },
     servers: () => (https ? [http, https] : [http]),
   };
+}
+
+function secureServer(
+  material: TlsMaterial,
+  listener: RequestListener,
+  silent: Set<Socket>,
+  onTlsRefused: ServeOptions['onTlsRefused'],
+): HttpsServer {
+  const options = { ...LIMITS, ...material, handshakeTimeout: HANDSHAKE_MS, ALPNProtocols: ['http/1.1'] };
+  const https = tracked(createHttpsServer(options, listener));
+  https.on('tlsClientError', (error: NodeJS.ErrnoException) => {
+    const alert = /alert (?!number)([a-z ]+)/.exec(error.message)?.[1];
+    if (alert) onTlsRefused?.(alert.trim());
+    // Node's own client says nothing: it hangs up.
+    else if (error.code === 'ECONNRESET') onTlsRefused?.('it hung up during the handshake');
+  });
+  https.on('secureConnection', (socket) => {
+    silent.add(socket);
+    socket.once('close', () => silent.delete(socket));
+  });
+  https.prependListener('request', (request) => silent.delete(request.socket));
+  return https;
 }
 
 const LIMITS: ServerOptions = {
@@ -178,12 +207,7 @@ function whenFirstByte(socket: Socket, firstByteMs: number, take: (firstByte: nu
     socket.setTimeout(0);
     socket.off('error', giveUp);
     socket.unshift(chunk);
-    try {
-      take(chunk[0] as number);
-    } catch (error) {
-      // The certificate could not be read: this connection fails, the port stays open for plain HTTP.
-      socket.destroy(error as Error);
-    }
+    take(chunk[0] as number);
   };
   socket.on('error', giveUp);
   socket.once('timeout', giveUp);
@@ -230,7 +254,7 @@ interface Open {
   listeners: Server[];
   servers: HttpServer[];
   sockets: Set<Socket>;
-  /** Connections that have not said a word: they belong to no server yet. */
+  /** Connections that have not asked for anything yet: to no server are they idle. */
   silent: Set<Socket>;
 }
 

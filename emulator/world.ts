@@ -83,7 +83,7 @@ export class World {
     const paced = this.host.now() + this.#hostOffset;
     if (paced <= this.#now) return this.#now;
     const next = nextDue(this.store);
-    return next && next.due_at < paced ? Math.max(this.#now, next.due_at) : paced;
+    return next && next.due_at <= paced ? Math.max(this.#now, next.due_at - 1) : paced;
   }
 
   /** Where the host's pace would put this world now, whatever is due on the way. */

@@ -46,7 +46,7 @@ function nameOf(input: Input): string {
 
 function existing(world: World, name: string): { agent: AgentRow; version: AgentVersionRow } {
   const agent = findAgent(world.store, name);
-  const version = agent && latestVersion(world.store, name);
+  const version = agent && latestVersion(world.store, agent);
   if (agent && version) return { agent, version };
   throw notFound(`Agent ${name} doesn't exist`, 'agent/unknown-answers-404');
 }
@@ -61,7 +61,7 @@ function createVersion(input: Input): Answer {
   if (body.draft === true) throw notEmulated('Drafts are not emulated yet. Leave `draft` out.');
   const definition = bothSpellings(body.definition as Record<string, unknown>);
   const before = findAgent(world.store, name);
-  const latest = before && latestVersion(world.store, name);
+  const latest = before && latestVersion(world.store, before);
   if (latest && world.profile.switches.dedup_versions === 'on' && isDeepStrictEqual(JSON.parse(latest.definition), definition)) {
     return { status: 200, body: viewVersion(world, before, latest) };
   }

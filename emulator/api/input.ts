@@ -72,19 +72,22 @@ export function bodyAs<Name extends SchemaName>(schema: Name, body: unknown): Sc
 }
 
 export interface Page {
+  /** What the first generation calls the cursor of this list (contract/routines.md 5.1). */
+  token: 'continuationToken' | 'nextPageToken';
   limit: number;
   order: 'asc' | 'desc';
   after: string | undefined;
 }
 
 /** Paging as contract/routines.md 3.1 and 5: unknown and empty parameters are ignored. */
-export function readPage(input: Input): Page {
+export function readPage(input: Input, token: Page['token']): Page {
   const { switches, settings } = input.project.world.profile;
   const order = input.query.get('order') || switches.default_order;
   if (order !== 'asc' && order !== 'desc') {
-    throw invalid(`'order' cannot be ${shown(order)}. Use asc or desc.`, 'order', 'list/order');
+    throw invalid(`'order' cannot be ${shown(order)}. Use asc or desc.`, 'order', 'list/order-known');
   }
-  return { limit: readLimit(input.query.get('limit'), switches.limit_out_of_range, settings), order, after: input.query.get('after') || undefined };
+  const limit = readLimit(input.query.get('limit'), switches.limit_out_of_range, settings);
+  return { token, limit, order, after: input.query.get('after') || undefined };
 }
 
 function readLimit(text: string | null, outOfRange: string, settings: { page_default: number; page_max: number }): number {
@@ -125,10 +128,11 @@ export function envelope<Item>(input: Input, items: Item[], more: boolean, idOf:
   const cursor = more && last !== undefined ? idOf(last) : undefined;
   const link = cursor === undefined ? undefined : nextLink(input, cursor, page);
   if (kind === 'v2') return { status: 200, body: { data: items, ...(link === undefined ? {} : { next_link: link }) } };
-  const body: Record<string, unknown> = kind === 'v1' ? { value: items, data: items } : { value: items, data: items, has_more: more };
-  if (kind === 'v1') return { status: 200, body };
+  const body: Record<string, unknown> = { value: items, data: items, has_more: more };
   if (first !== undefined && last !== undefined) Object.assign(body, { first_id: idOf(first), last_id: idOf(last) });
-  if (cursor !== undefined) Object.assign(body, { next_link: link, nextLink: link, continuationToken: cursor, nextPageToken: cursor });
+  if (cursor === undefined) return { status: 200, body };
+  if (kind === 'v1') body[page.token] = cursor;
+  else Object.assign(body, { next_link: link, nextLink: link, continuationToken: cursor, nextPageToken: cursor });
   return { status: 200, body };
 }
 

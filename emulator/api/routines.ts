@@ -210,7 +210,7 @@ function checkAgent(world: World, name: string, field: string): void {
   const { switches } = world.profile;
   const param = `action.${field}`;
   const agent = findAgent(world.store, name);
-  const version = agent && latestVersion(world.store, name);
+  const version = agent && latestVersion(world.store, agent);
   if (!version) {
     throw invalid(`There is no agent ${shown(name)} in project '${world.project}'. Create it first: POST /agents/${name}/versions.`, param, 'routine/agent-exists');
   }
@@ -230,7 +230,7 @@ function get(input: Input): Answer {
 
 function list(input: Input): Answer {
   const { world } = input.project;
-  const page = readPage(input);
+  const page = readPage(input, 'continuationToken');
   const after = page.after === undefined ? undefined : routineCursor(world, page.after);
   const rows = pageRoutines(world.store, page.order, after, page.limit + 1);
   const style = instantStyle(input);
@@ -319,7 +319,7 @@ function listRuns(input: Input): Answer {
   const { world } = input.project;
   const { switches } = world.profile;
   const name = nameOf(input);
-  const page = readPage(input);
+  const page = readPage(input, 'nextPageToken');
   const filter = readFilter(input.query.get('filter'));
   const routine = findRoutine(world.store, name);
   const key = routine?.key ?? (switches.runs_of_deleted === 'listed' ? lastKeyOf(world.store, name) : undefined);

@@ -65,8 +65,8 @@ export function addVersion(store: Store, row: AgentVersionRow): void {
 }
 
 /** The version that a call without a selector reaches. */
-export function latestVersion(store: Store, agent: string): AgentVersionRow | undefined {
-  return store.sql('SELECT * FROM agent_version WHERE agent = ? ORDER BY seq DESC LIMIT 1').get(agent) as
+export function latestVersion(store: Store, agent: AgentRow): AgentVersionRow | undefined {
+  return store.sql('SELECT * FROM agent_version WHERE agent = ? AND seq = ?').get(agent.name, agent.last_version) as
     | AgentVersionRow
     | undefined;
 }

@@ -1,6 +1,6 @@
 /** Deliveries: a run's way to its agent, attempt by attempt. */
 import assert from 'node:assert/strict';
-import type { Instant } from '../clock.ts';
+import { type Instant, isoInstant } from '../clock.ts';
 import type { AgentCall } from '../downstream.ts';
 import { callAgent, type Forward } from '../endpoint.ts';
 import { type Call, type DueHandler, type Engine, PARKED } from '../engine.ts';
@@ -10,6 +10,7 @@ import { nextStep, type Outcome, type RetryPolicy } from '../retry.ts';
 import { cancelDue, CONSEQUENCE, DEADLINE, type DueRow } from '../store/due.ts';
 import type { RoutineRow } from '../store/routines.ts';
 import {
+  type AttemptRow,
   addAttempt,
   countOpenAttempts,
   type Delivery,
@@ -92,7 +93,7 @@ function openAttempt(world: World, item: DueRow, context: DeliveryContext): Call
     const { fault, ordinal } = struck;
     world.record({ kind: 'fault', routine: run.routine, run: run.id, data: { agent: run.agent, attempt: number, entry: ordinal, fault: shownFault(fault) } });
   }
-  return callOf(world, run, seq, struck?.fault, context);
+  return callOf(world, run, { seq, number, started_at: world.now }, struck?.fault, context);
 }
 
 function protocolOf(run: RunRow): AgentCall['protocol'] {
@@ -103,14 +104,16 @@ function shownFault(fault: Fault): string {
   return fault.kind === 'status' ? String(fault.status) : fault.kind;
 }
 
-function callOf(world: World, run: RunRow, attemptSeq: number, fault: Fault | undefined, context: DeliveryContext): Call {
+type OpenAttempt = Pick<AttemptRow, 'seq' | 'number' | 'started_at'>;
+
+function callOf(world: World, run: RunRow, attempt: OpenAttempt, fault: Fault | undefined, context: DeliveryContext): Call {
   const ceilingMs = world.profile.settings.attempt_timeout;
   return {
-    order: attemptSeq,
+    order: attempt.seq,
     subject: subjectOf(run.routine),
     deadline: world.now + ceilingMs,
     start: () => throughFault(fault, ceilingMs, () => callAgent(world, requestOf(run), context.forward)),
-    settle: (arrival, real) => settle(world, run.seq, attemptSeq, arrival as Arrival, real, context),
+    settle: (arrival, real) => settle(world, run, attempt, arrival as Arrival, real, context),
   };
 }
 
@@ -126,41 +129,40 @@ export function requestOf(run: RunRow): AgentCall {
   return { agent: run.agent, protocol: 'responses', body: JSON.stringify(body), requestId: run.dispatch_id };
 }
 
-function settle(world: World, runSeq: number, attemptSeq: number, arrival: Arrival, real: boolean, context: DeliveryContext): void {
-  const run = findRun(world.store, runSeq);
-  const attempt = findAttempt(world.store, attemptSeq);
-  // Cancelled or reset meanwhile: nobody waits for this answer any more.
-  if (!run || !attempt || attempt.ended_at !== null) return;
+function settle(world: World, run: RunRow, attempt: OpenAttempt, arrival: Arrival, real: boolean, context: DeliveryContext): void {
   if (real) {
+    // Cancelled or deleted while the call was out: nobody waits for this answer any more.
+    if (findAttempt(world.store, attempt.seq)?.ended_at !== null) return;
     world.record({ kind: 'outcome', routine: run.routine, run: run.id, data: { attempt: attempt.number, arrival } });
   }
   if (arrival.kind === 'later') {
-    keepPending(world.store, attemptSeq, JSON.stringify(arrival.outcome));
+    keepPending(world.store, attempt.seq, JSON.stringify(arrival.outcome));
     const at = attempt.started_at + arrival.afterMs;
     world.addDue(Math.max(at, world.now), CONSEQUENCE, 'answer', refOf(run), subjectOf(run.routine));
     return;
   }
   if (arrival.kind === 'held') {
-    keepPending(world.store, attemptSeq, JSON.stringify({ kind: 'held', gate: arrival.gate }));
+    keepPending(world.store, attempt.seq, JSON.stringify({ kind: 'held', gate: arrival.gate }));
     const ceiling = attempt.started_at + world.profile.settings.attempt_timeout;
     world.addDue(ceiling, DEADLINE, 'ceiling', refOf(run), subjectOf(run.routine));
-    context.engine.held(attemptSeq, arrival.gate);
+    context.engine.held(attempt.seq, arrival.gate);
     return;
   }
-  conclude(world, run, attemptSeq, attempt.number, arrival, context);
+  conclude(world, run, attempt, arrival, context);
 }
 
 /** Records what an attempt gave, and what follows from it. */
-function conclude(world: World, run: RunRow, attemptSeq: number, number: number, outcome: Outcome, context: DeliveryContext): void {
+function conclude(world: World, run: RunRow, attempt: OpenAttempt, outcome: Outcome, context: DeliveryContext): void {
+  const { number } = attempt;
   const endedAt = world.now;
   const status = outcome.kind === 'answered' ? outcome.status : null;
-  endAttempt(world.store, attemptSeq, endedAt, outcome.kind, status);
-  context.engine.released(attemptSeq);
+  endAttempt(world.store, attempt.seq, endedAt, outcome.kind, status);
+  context.engine.released(attempt.seq);
   const step = nextStep(policyOf(world), number, outcome, endedAt);
   const data: Record<string, unknown> = { attempt: number, outcome: outcome.kind };
   if (status !== null) data.status = status;
   data.then = step.kind;
-  if (step.kind === 'retry') data.retry_at = new Date(step.dueAt).toISOString();
+  if (step.kind === 'retry') data.retry_at = isoInstant(step.dueAt);
   world.record({ kind: 'attempt', routine: run.routine, run: run.id, data });
   switch (step.kind) {
     case 'complete':
@@ -222,7 +224,7 @@ function arrive(world: World, item: DueRow, context: DeliveryContext): void {
   const attempt = openAttemptOf(world.store, run.seq);
   if (!attempt?.pending) return;
   cancelDue(world.store, refOf(run));
-  conclude(world, run, attempt.seq, attempt.number, JSON.parse(attempt.pending) as Outcome, context);
+  conclude(world, run, attempt, JSON.parse(attempt.pending) as Outcome, context);
 }
 
 /** A gate was opened: the call goes on to the agent, within what is left of its ceiling. */
@@ -230,13 +232,13 @@ function resume(world: World, item: DueRow, context: DeliveryContext): Call | un
   const run = runOf(world, item);
   const attempt = openAttemptOf(world.store, run.seq);
   if (!attempt) return undefined;
-  return callOf(world, run, attempt.seq, undefined, context);
+  return callOf(world, run, attempt, undefined, context);
 }
 
 function runOutOfTime(world: World, item: DueRow, context: DeliveryContext): void {
   const run = runOf(world, item);
   const attempt = openAttemptOf(world.store, run.seq);
-  if (attempt) conclude(world, run, attempt.seq, attempt.number, { kind: 'timeout' }, context);
+  if (attempt) conclude(world, run, attempt, { kind: 'timeout' }, context);
 }
 
 /** Lets go of every call that a gate of this name holds; how many there were. Inside a turn. */
@@ -264,7 +266,7 @@ export function settleInterrupted(world: World, context: DeliveryContext): void 
     assert(run);
     // What waits for an instant or a gate lies in the store and goes on; a call that was under way is gone.
     if (pending?.kind === 'held' && pending.gate !== undefined) context.engine.held(attempt.seq, pending.gate);
-    else if (pending === undefined) conclude(world, run, attempt.seq, attempt.number, { kind: 'interrupted' }, context);
+    else if (pending === undefined) conclude(world, run, attempt, { kind: 'interrupted' }, context);
   }
 }
 

@@ -1,6 +1,6 @@
 /** Triggers: when a routine fires, and the run that this makes. */
 import assert from 'node:assert/strict';
-import type { Instant } from '../clock.ts';
+import { type Instant, isoInstant } from '../clock.ts';
 import { type DueHandler, PARKED } from '../engine.ts';
 import { type Schedule, nextFireAt, readCron, readZone, schedule } from '../schedule.ts';
 import { cancelDue, type DueRow, overdue, TRIGGER } from '../store/due.ts';
@@ -164,7 +164,7 @@ export function applyLate(world: World, now: Instant): void {
   // Made up one by one: they keep their own instants, and the engine runs them in order.
   if (schedules === 'all' && timers === 'fire') return;
   if (schedules !== 'all') world.moveTo(now);
-  world.record({ kind: 'late', data: { count: late.length } });
+  world.record({ kind: 'late', data: { to: isoInstant(now), count: late.length } });
   for (const item of late) {
     const routine = findRoutineByKey(world.store, item.ref);
     assert(routine, `no routine for ${item.ref}`);

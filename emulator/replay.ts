@@ -1,0 +1,138 @@
+/**
+ * Plays a canonical journal again, in memory: inputs are asked once more at their place, everything else must follow by
+ * itself. The same journal comes out, or the first line that differs tells where it went another way.
+ */
+import { operations } from '../contracts/openapi.ts';
+import { canonicalLines } from './api/journal.ts';
+import type { Instant } from './clock.ts';
+import type { AgentCall } from './downstream.ts';
+import { createEmulator, type Emulator } from './emulator.ts';
+import type { Arrival } from './faults.ts';
+import type { Project } from './projects.ts';
+import { applyLate } from './work/firing.ts';
+import type { WorldMade } from './world.ts';
+
+/** A journal that cannot be played: the line, counted from 1, and why. */
+export class ReplayError extends Error {
+  override name = 'ReplayError';
+}
+
+interface Line {
+  seq: number;
+  at: string;
+  kind: string;
+  routine?: string;
+  run?: string;
+  [field: string]: unknown;
+}
+
+export async function replayJournal(lines: readonly string[]): Promise<string[]> {
+  const parsed = lines.filter((line) => line.trim() !== '').map(readLine);
+  const [first] = parsed;
+  if (first?.kind !== 'world') {
+    throw new ReplayError('A journal begins with the line of kind world. This one does not: the ring has lost its beginning, or it was filtered.');
+  }
+  const made = first.made as WorldMade;
+  let hostNow: Instant = made.now;
+  const open = new Map<string, (arrival: Arrival) => void>();
+  const emulator = createEmulator({
+    // The journal says when everything was: nothing may happen by the host's clock.
+    host: { now: () => hostNow, after: () => () => {} },
+    empty: true,
+    forward: () => (call) => recorded(open, call),
+  });
+  try {
+    const project = emulator.createProject(made);
+    for (const line of parsed.slice(1)) {
+      if (!INPUTS.has(line.kind)) continue;
+      stepTo(project, line.seq - 1);
+      hostNow = Math.max(hostNow, Date.parse(line.at));
+      await apply(emulator, project, line, open);
+    }
+    stepTo(project, parsed.at(-1)?.seq ?? 1);
+    return canonicalLines(project);
+  } finally {
+    await emulator.close();
+  }
+}
+
+const INPUTS = new Set(['request', 'control', 'advance', 'skip', 'late', 'outcome', 'resumed']);
+
+function readLine(text: string, index: number): Line {
+  try {
+    const line = JSON.parse(text) as Line;
+    if (typeof line.seq === 'number' && typeof line.kind === 'string' && typeof line.at === 'string') return line;
+  } catch {
+    // Said below with the line's number, which the parser does not know.
+  }
+  throw new ReplayError(`Line ${index + 1} is no line of a canonical journal. Write one with: foundrite journal --canonical`);
+}
+
+/** What follows from the past runs until the journal is as long as it was. */
+function stepTo(project: Project, seq: number): void {
+  while (project.world.journalSeq < seq && project.engine.step());
+}
+
+async function apply(emulator: Emulator, project: Project, line: Line, open: Map<string, (arrival: Arrival) => void>): Promise<void> {
+  const { world, engine } = project;
+  switch (line.kind) {
+    case 'request':
+    case 'control':
+      engine.advancing = line.interleaved === true;
+      await ask(emulator, project, line);
+      engine.advancing = false;
+      return;
+    case 'advance':
+    case 'skip': {
+      const to = Date.parse(String(line.to));
+      await engine.drive({ limit: to });
+      const { seq: _, at: __, kind, ...data } = line;
+      world.turn(() => {
+        world.moveTo(to);
+        world.record({ kind, data });
+      });
+      return;
+    }
+    case 'late':
+      world.turn(() => applyLate(world, Date.parse(String(line.to))));
+      return;
+    case 'resumed':
+      world.turn(() => world.record({ kind: 'resumed', data: {} }));
+      return;
+    case 'outcome': {
+      // The call was made while stepping here, or is made now.
+      const key = callKey(line.run ?? '', project);
+      while (!open.has(key) && engine.step());
+      open.get(key)?.(line.arrival as Arrival);
+      open.delete(key);
+      await new Promise((resolve) => setImmediate(resolve));
+      engine.settle();
+      return;
+    }
+  }
+}
+
+function callKey(run: string, project: Project): string {
+  const row = project.world.store.sql('SELECT dispatch_id FROM run WHERE id = ?').get(run) as { dispatch_id: string } | undefined;
+  return row?.dispatch_id ?? run;
+}
+
+function recorded(open: Map<string, (arrival: Arrival) => void>, call: AgentCall): Promise<Arrival> {
+  return new Promise((resolve) => open.set(call.requestId, resolve));
+}
+
+async function ask(emulator: Emulator, project: Project, line: Line): Promise<void> {
+  const operation = operations().find((candidate) => candidate.operationId === line.operation);
+  if (!operation) throw new ReplayError(`Line ${line.seq} names the operation '${String(line.operation)}', which this version does not know.`);
+  if (line.cut !== undefined) throw new ReplayError(`The body of line ${line.seq} had ${String(line.cut)} characters and was cut: this journal cannot be played again.`);
+  const params = { project: project.world.project, ...(line.params as Record<string, string>) };
+  const path = operation.path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent((params as Record<string, string>)[name] ?? ''));
+  const query = new URLSearchParams(line.query as Record<string, string> | undefined).toString();
+  const body = line.raw !== undefined ? String(line.raw) : line.body === undefined ? undefined : JSON.stringify(line.body);
+  const request = new Request(`http://localhost${path}${query === '' ? '' : `?${query}`}`, {
+    method: operation.method.toUpperCase(),
+    headers: { authorization: 'Bearer replay', ...(line.headers as Record<string, string> | undefined) },
+    ...(body === undefined ? {} : { body }),
+  });
+  await emulator.fetch(request);
+}

@@ -1,0 +1,252 @@
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { entryLine } from '../cli/journal.ts';
+import { readStartOptions } from '../cli/options.ts';
+import { loadCertificate } from '../emulator/certificate.ts';
+
+const BIN = fileURLToPath(new URL('../cli/bin.mjs', import.meta.url));
+const home = mkdtempSync(join(tmpdir(), 'foundrite-test-'));
+const env = { PATH: process.env.PATH, FOUNDRITE_HOME: home };
+
+beforeAll(() => loadCertificate({ home }));
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+function run(args: string[], more: Record<string, string> = {}) {
+  const options = { env: { ...env, ...more }, cwd: home, encoding: 'utf8' } as const;
+  const { status, stdout, stderr } = spawnSync(process.execPath, [BIN, ...args], options);
+  return { status, stdout, stderr };
+}
+
+/** Like `run`, while this process answers calls. */
+async function runBeside(args: string[]) {
+  const child = spawn(process.execPath, [BIN, ...args], { env, cwd: home, stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk) => (stdout += chunk));
+  child.stderr.on('data', (chunk) => (stderr += chunk));
+  const [status] = await once(child, 'close');
+  return { status, stdout, stderr };
+}
+
+async function start(args: string[]) {
+  const child = spawn(process.execPath, [BIN, ...args], { env, cwd: home, stdio: ['ignore', 'pipe', 'pipe'] });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  let stdout = '';
+  let stderr = '';
+  child.stderr.on('data', (chunk) => (stderr += chunk));
+  while (!stdout.includes('foundrite ready')) {
+    const [chunk] = await Promise.race([once(child.stdout, 'data'), once(child, 'exit').then(() => [undefined])]);
+    if (chunk === undefined) throw new Error(`ended before it was ready: ${stderr}`);
+    stdout += chunk;
+  }
+  return { child, stdout, url: /url=(\S+)/.exec(stdout)?.[1] as string };
+}
+
+test('start says that it is ready on its last line, answers, and a signal ends it', async () => {
+  const readyFile = join(home, 'ready');
+  const { child, stdout, url } = await start(['--port', '0', '--seed', '7', '--ready-file', readyFile]);
+  const last = stdout.trimEnd().split('\n').at(-1);
+
+  expect(last).toBe(`foundrite ready url=${url} pid=${child.pid} store=memory rate=1 skip=false seed=7`);
+  expect(readFileSync(readyFile, 'utf8')).toBe(`${last}\n`);
+  expect(stdout).toContain(`export AZURE_AI_PROJECT_ENDPOINT=${url.replace('http', 'https')}/api/projects/local`);
+  expect(stdout).not.toContain('\x1b');
+  expect((await fetch(`${url}/_emulator/health`)).status).toBe(200);
+
+  child.kill('SIGTERM');
+  expect(await once(child, 'exit')).toEqual([0, null]);
+  expect(existsSync(readyFile)).toBe(false);
+});
+
+test('a port in use gives 14 and names the port', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+
+  const { status, stderr, stdout } = run(['start', '--port', String(port)]);
+
+  expect({ status, stdout }).toEqual({ status: 14, stdout: '' });
+  expect(stderr).toContain(`Port ${port} on 127.0.0.1 is in use`);
+});
+
+const old = ['/usr/bin/node', '/usr/local/bin/node'].find((path) => {
+  const [major = 99] = existsSync(path) ? execFileSync(path, ['-v'], { encoding: 'utf8' }).slice(1).split('.').map(Number) : [];
+  return major < 22;
+});
+test.skipIf(!old)('an older Node is refused with one sentence', () => {
+  const { status, stdout, stderr } = spawnSync(old as string, [BIN, 'start'], { encoding: 'utf8', env });
+
+  expect({ status, stdout }).toEqual({ status: 14, stdout: '' });
+  expect(stderr).toMatch(/^foundrite needs Node 22\.18 or newer and this is Node \d[^\n]+npx -p node@22[^\n]+\n$/);
+});
+
+test.each([
+  [['nonsense'], /there is no "nonsense"; there are: start, exec/],
+  [['start', '--nonsense'], /unknown option '--nonsense'/],
+  [['start', '--port', '99999'], /--port is "99999": write a whole number from 0 to 65535/],
+  [['start', '--host', '0.0.0.0'], /--host 0\.0\.0\.0 .*--control-token/],
+  [['start', '--cert', 'x.pem'], /--cert needs --key/],
+  [['start', '--cert', 'x.pem', '--key', 'x.pem'], /--cert is "x.pem": it cannot be read/],
+  [['start', '--config', 'none.yaml'], /none\.yaml/],
+  [['exec'], /exec needs a command/],
+  [['env', '--shell', 'fish'], /--shell is "fish"/],
+  [['clock', 'advance'], /needs one of/],
+  [['clock', 'advance', 'soon'], /cannot read the duration "soon"/],
+  [['clock', 'set', '--rate', '2'], /--rate is "2"/],
+  [['fire', 'x', '--payload', '{'], /--payload is "\{"/],
+  [['journal', '--url', 'nowhere'], /--url is "nowhere"/],
+  [['replay', 'none.ndjson'], /cannot read "none.ndjson"/],
+])('foundrite %j is a wrong use', (args, message) => {
+  const { status, stdout, stderr } = run(args);
+
+  expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  expect(stderr).toMatch(message);
+});
+
+test('no emulator gives 11', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+
+  const { status, stderr } = run(['journal', '--url', `http://127.0.0.1:${port}`]);
+
+  expect(status).toBe(11);
+  expect(stderr).toContain('No emulator answers');
+});
+
+test('help and version end well', () => {
+  expect(run(['--help'])).toMatchObject({ status: 0, stdout: expect.stringContaining('exec') });
+  expect(run(['--version'])).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+/) });
+});
+
+/** What a running emulator would answer, and what it was asked. */
+async function answering(answers: Record<string, { status?: number; body: string }>) {
+  const asked: { method: string; path: string; body: string; headers: Record<string, unknown> }[] = [];
+  const server = createServer(async (request, response) => {
+    let body = '';
+    for await (const chunk of request) body += chunk;
+    asked.push({ method: request.method ?? '', path: request.url ?? '', body, headers: request.headers });
+    const answer = answers[`${request.method} ${request.url}`] ?? { status: 404, body: '{"error":{"message":"none"}}' };
+    response.writeHead(answer.status ?? 200, { 'content-type': 'application/json' }).end(answer.body);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { asked, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+}
+
+test('the canonical journal is printed byte for byte, and never moves time', async () => {
+  const lines = '{"a":1}\n{"b":"é\\u0000"}\n';
+  const { url, asked } = await answering({
+    'GET /_emulator/projects/p/journal?kind=attempt&canonical=true': { body: lines },
+  });
+
+  const { stdout } = await runBeside(['journal', '--canonical', '--kind', 'attempt', '--project', 'p', '--url', url]);
+
+  expect(stdout).toBe(lines);
+  expect(asked[0]?.headers).toMatchObject({ 'x-foundrite-peek': '1' });
+});
+
+test('the journal is read page by page to its end', async () => {
+  const page = (seqs: number[], cursor: number) => ({ body: JSON.stringify({ data: seqs.map((seq) => ({ seq })), cursor }) });
+  const { url } = await answering({
+    'GET /_emulator/projects/local/journal': page([1, 2], 2),
+    'GET /_emulator/projects/local/journal?after=2': page([3], 3),
+    'GET /_emulator/projects/local/journal?after=3': page([], 3),
+  });
+
+  const { stdout, status } = await runBeside(['journal', '--url', url]);
+
+  expect({ stdout, status }).toEqual({ stdout: '{"seq":1}\n{"seq":2}\n{"seq":3}\n', status: 0 });
+});
+
+test('a line of the journal is short enough for a terminal', () => {
+  const entry = { seq: 3, at: 0, kind: 'attempt', routine: 'digest', run: 'run_1', data: { status: 503, text: 'a b' } };
+
+  expect(entryLine(entry, false)).toBe('    3 1970-01-01T00:00:00.000Z attempt    digest run_1 status=503 text="a b"');
+});
+
+test('clock advance says what fired and where it stands', async () => {
+  const body = { now: '2026-06-01T07:01:00.000Z', reached: true, fired: [{ routine: 'digest', at: '2026-06-01T07:00:00.000Z' }] };
+  const { url, asked } = await answering({
+    'POST /_emulator/projects/local/clock:advance': { body: JSON.stringify(body) },
+  });
+
+  const { stdout, status } = await runBeside(['clock', 'advance', '2m', '--url', url, '--control-token', 't']);
+
+  expect(stdout).toBe('fired digest at 2026-06-01T07:00:00.000Z\nnow 2026-06-01T07:01:00.000Z, 1 fired, reached\n');
+  expect(status).toBe(0);
+  expect(asked[0]).toMatchObject({ body: '{"by":"2m"}', headers: { authorization: 'Bearer t' } });
+});
+
+test('an emulator that wants a token gives 12', async () => {
+  const { url } = await answering({
+    'GET /_emulator/projects/local/clock': { status: 401, body: '{"error":{"message":"a token is needed"}}' },
+  });
+
+  const { status, stderr } = await runBeside(['clock', '--url', url]);
+
+  expect(status).toBe(12);
+  expect(stderr).toContain('a token is needed');
+});
+
+test('a flag goes before a variable, a variable before the file, the file before the default', async () => {
+  const config = join(home, 'precedence.yaml');
+  writeFileSync(config, 'port: 1\nhost: localhost\nseed: file\nswitches: { a: b }\ndata_dir: kept\nagents: { x: {} }\n');
+
+  const options = await readStartOptions(
+    { port: '3', config, setting: ['skip_max=PT1M', 'wall_max=5'] },
+    { FOUNDRITE_PORT: '2', FOUNDRITE_SEED: 'variable', FOUNDRITE_TLS_NAME: 'a.test,b.test', FOUNDRITE_PROFILE: '' },
+  );
+
+  expect(options).toEqual({
+    port: 3,
+    seed: 'variable',
+    host: 'localhost',
+    dataDir: join(home, 'kept'),
+    switches: { a: 'b' },
+    settings: { skip_max: 'PT1M', wall_max: 5 },
+    tlsNames: ['a.test', 'b.test'],
+    agents: { x: {} },
+    durability: 'normal',
+    rate: 1,
+    skip: false,
+    empty: false,
+    control: true,
+    logLevel: 'warn',
+  });
+});
+
+test.each([
+  [{}, { FOUNDRITE_RATE: '7' }, /FOUNDRITE_RATE is "7": write one of 0, 1/],
+  [{ now: 'tomorrow' }, {}, /--now is "tomorrow": write date, time and zone/],
+  [{ now: '2026-06-01T07:00:00' }, {}, /--now is/],
+  [{ switch: ['x'] }, {}, /--switch is \["x"\]: write name=value/],
+  [{ tlsName: ['a b'] }, {}, /--tls-name is .*neither/],
+  [{}, { FOUNDRITE_SKIP: 'maybe' }, /FOUNDRITE_SKIP is "maybe": write true or false/],
+])('%j with %j is refused by name, value and remedy', async (flags, variables, message) => {
+  await expect(readStartOptions(flags, variables)).rejects.toThrow(message);
+});
+
+test.each([
+  ['potr: 1', /there is no key "potr"/],
+  ['port: 1\nport: 2', /is not YAML: Map keys must be unique/],
+  ['- 1', /holds no mapping/],
+  ['rate: fast', /rate in .*is "fast"/],
+])('a foundrite.yaml with %j is refused', async (text, message) => {
+  const config = join(home, 'wrong.yaml');
+  writeFileSync(config, text);
+
+  await expect(readStartOptions({ config }, {})).rejects.toThrow(message);
+});

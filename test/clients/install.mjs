@@ -1,0 +1,75 @@
+/** Installs the real clients where they are missing: npm packages beside this file, one virtual environment per Python version. */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const CLIENTS = fileURLToPath(new URL('.', import.meta.url));
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+export const PYTHON_VERSIONS = ['2.2.0', '2.10.0'];
+/** What the pinned packages need. */
+const PYTHON_NEEDED = [3, 11];
+
+const windows = process.platform === 'win32';
+
+export function pythonOf(version) {
+  return join(CLIENTS, '.venv', version, ...(windows ? ['Scripts', 'python.exe'] : ['bin', 'python']));
+}
+
+export function installJavaScript() {
+  const lock = readFileSync(join(CLIENTS, 'package-lock.json'), 'utf8');
+  unlessDone(join(CLIENTS, 'node_modules'), lock, 'the JavaScript clients', () => {
+    // One string: npm is a .cmd on Windows, which starts in a shell only.
+    run('npm ci --ignore-scripts --no-audit --no-fund --loglevel=error', [], { shell: true });
+  });
+}
+
+/** Answers why the Python clients cannot be had here; undefined when they are there. */
+export function installPython() {
+  const python = findPython();
+  if (python.command === undefined) return python.reason;
+  for (const version of PYTHON_VERSIONS) {
+    const folder = join(CLIENTS, '.venv', version);
+    const pins = join(CLIENTS, 'requirements', `${version}.txt`);
+    unlessDone(folder, readFileSync(pins, 'utf8'), `the Python client ${version}`, () => {
+      rmSync(folder, { recursive: true, force: true });
+      run(python.command, ['-m', 'venv', folder]);
+      run(pythonOf(version), ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--requirement', pins]);
+    });
+  }
+  return undefined;
+}
+
+function findPython() {
+  const asked = 'import sys, venv, ensurepip; print(*sys.version_info[:2])';
+  let reason = 'there is no Python';
+  for (const command of windows ? ['python', 'py'] : ['python3', 'python']) {
+    const found = spawnSync(command, ['-c', asked], { encoding: 'utf8' });
+    if (found.error) continue;
+    if (found.status !== 0) {
+      reason = `${command} cannot make virtual environments (on Debian and Ubuntu: apt install python3-venv)`;
+      continue;
+    }
+    const [major, minor] = found.stdout.trim().split(' ').map(Number);
+    if (major === PYTHON_NEEDED[0] && minor >= PYTHON_NEEDED[1]) return { command };
+    reason = `${command} is Python ${major}.${minor}, and they need ${PYTHON_NEEDED.join('.')}`;
+  }
+  return { reason };
+}
+
+/** What was installed for other pins is installed again. */
+function unlessDone(folder, pins, what, install) {
+  const stamp = join(folder, '.foundrite');
+  const wanted = createHash('sha256').update(pins).digest('hex');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  process.stderr.write(`clients: installing ${what}\n`);
+  install();
+  writeFileSync(stamp, wanted);
+}
+
+function run(command, args, options = {}) {
+  const { status, error } = spawnSync(command, args, { cwd: CLIENTS, stdio: ['ignore', 2, 2], ...options });
+  if (error) throw error;
+  if (status !== 0) throw new Error(`${[command, ...args].join(' ')} ended with ${status}`);
+}

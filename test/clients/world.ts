@@ -1,0 +1,106 @@
+/** A project of the emulator that `foundrite exec` started, with an agent in it, and what the tests ask it beside its clients. */
+
+const ENDPOINT = process.env.AZURE_AI_PROJECT_ENDPOINT ?? '';
+export const ORIGIN = new URL(ENDPOINT).origin;
+export const AGENT = 'digest';
+/** Where every project's clock starts; it stands still, and skips. */
+export const NOW = '2026-06-01T00:00:00Z';
+
+export interface Entry {
+  kind: string;
+  operation?: string;
+  status?: number;
+  body?: unknown;
+  query?: Record<string, string>;
+  headers?: Record<string, string>;
+  params?: Record<string, string>;
+  user_agent?: string;
+  principal?: string;
+  tls?: boolean;
+  client_request_id?: string;
+}
+
+export interface Answer {
+  status: number;
+  // Each test states what it expects of it.
+  // biome-ignore lint/suspicious/noExplicitAny: see above
+  body: any;
+  headers: Headers;
+}
+
+export class World {
+  readonly name: string;
+  readonly endpoint: string;
+
+  constructor(name: string) {
+    this.name = name;
+    this.endpoint = `${ORIGIN}/api/projects/${name}`;
+  }
+
+  /** A call under /_emulator; anything but success is a broken test. */
+  async control(method: string, path: string, body?: unknown): Promise<Answer> {
+    const answer = await send(method, `${ORIGIN}/_emulator/projects/${this.name}${path}`, { body });
+    if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
+    return answer;
+  }
+
+  /** A call of the API as a client of no kind would make it. */
+  api(method: string, path: string, options: SendOptions = {}): Promise<Answer> {
+    return send(method, `${this.endpoint}${path}`, options);
+  }
+
+  advance(by: string): Promise<Answer> {
+    return this.control('POST', '/clock:advance', { by });
+  }
+
+  arm(...faults: unknown[]): Promise<Answer> {
+    return this.control('PUT', '/faults', { faults });
+  }
+
+  async timesFired(): Promise<number[]> {
+    const { body } = await this.control('GET', '/faults');
+    return body.faults.map(({ fired }: { fired: number }) => fired);
+  }
+
+  async journal(kind: string): Promise<Entry[]> {
+    const { body } = await this.control('GET', `/journal?kind=${kind}`);
+    return body.entries;
+  }
+
+  /** The requests of one client: all that a user agent like this sent. */
+  async requestsOf(userAgent: RegExp): Promise<Entry[]> {
+    return (await this.journal('request')).filter((entry) => userAgent.test(entry.user_agent ?? ''));
+  }
+}
+
+export async function makeWorld(name: string, options: Record<string, unknown> = {}): Promise<World> {
+  const world = new World(name);
+  await world.control('PUT', '', { now: NOW, rate: 0, skip: true, seed: name, ...options });
+  const definition = { kind: 'hosted', image: 'digest:1', cpu: '1', memory: '2Gi', protocol_versions: [] };
+  const made = await world.api('POST', `/agents/${AGENT}/versions?api-version=v1`, { body: { definition } });
+  if (made.status !== 200) throw new Error(`the agent: ${made.status} ${JSON.stringify(made.body)}`);
+  return world;
+}
+
+export interface SendOptions {
+  body?: unknown;
+  /** undefined sends none. */
+  token?: string | undefined;
+  headers?: Record<string, string>;
+}
+
+export async function send(method: string, url: string, options: SendOptions = {}): Promise<Answer> {
+  const { body, token = 'e30.e30.' } = options;
+  const response = await fetch(url, {
+    method,
+    headers: {
+      authorization: `Bearer ${token}`,
+      'user-agent': 'test',
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...options.headers,
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  return { status: response.status, body: text === '' ? undefined : JSON.parse(text), headers: response.headers };
+}
