@@ -6,7 +6,13 @@ import { systemClock } from '../emulator/clock.ts';
 import type { Fetch } from '../emulator/server.ts';
 
 /** What a page may read of an answer beside its body. */
-const EXPOSED = ['x-foundrite-now', 'x-foundrite-rule', 'x-request-id', 'x-ms-client-request-id', 'retry-after'];
+const EXPOSED = [
+  'x-foundrite-now',
+  'x-foundrite-rule',
+  'x-request-id',
+  'x-ms-client-request-id',
+  'retry-after',
+];
 
 export function withCors(fetch: Fetch, origin: string): Fetch {
   const app = new Hono();
@@ -25,7 +31,12 @@ export function withLog(fetch: Fetch): Fetch {
     const startedAt = systemClock.now();
     const answer = await fetch(request, env);
     const { pathname, search } = new URL(request.url);
-    log.info({ method: request.method, path: pathname + search, status: answer.status, ms: systemClock.now() - startedAt });
+    log.info({
+      method: request.method,
+      path: pathname + search,
+      status: answer.status,
+      ms: systemClock.now() - startedAt,
+    });
     return answer;
   };
 }

@@ -17,10 +17,15 @@ export interface Target {
 }
 
 export function targetOf(flags: CallFlags, variables: NodeJS.ProcessEnv = process.env): Target {
-  const written = flags.url ?? (variables.FOUNDRITE_URL || `http://${DEFAULT_HOST}:${variables.FOUNDRITE_PORT || DEFAULT_PORT}`);
+  const written =
+    flags.url ??
+    (variables.FOUNDRITE_URL ||
+      `http://${DEFAULT_HOST}:${variables.FOUNDRITE_PORT || DEFAULT_PORT}`);
   const url = URL.parse(written);
   if (!url || !/^https?:$/.test(url.protocol)) {
-    throw usage(`--url is "${written}": write where the emulator listens, like http://127.0.0.1:3686.`);
+    throw usage(
+      `--url is "${written}": write where the emulator listens, like http://127.0.0.1:3686.`,
+    );
   }
   const project = flags.project ?? (variables.FOUNDRITE_PROJECT || 'local');
   return {
@@ -37,7 +42,11 @@ export interface Call {
   headers?: Record<string, string>;
 }
 
-export async function call(target: Target, path: string, { method, body, headers }: Call = {}): Promise<Response> {
+export async function call(
+  target: Target,
+  path: string,
+  { method, body, headers }: Call = {},
+): Promise<Response> {
   let answer: Response;
   try {
     answer = await fetch(`${target.url}${path}`, {
@@ -50,7 +59,9 @@ export async function call(target: Target, path: string, { method, body, headers
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
   } catch (error) {
-    const cause = ((error as Error).cause as NodeJS.ErrnoException | undefined)?.code ?? (error as Error).message;
+    const cause =
+      ((error as Error).cause as NodeJS.ErrnoException | undefined)?.code ??
+      (error as Error).message;
     throw new Exit(
       EXIT.unreachable,
       `No emulator answers at ${target.url} (${cause}). Start one with "foundrite start", or name another with --url.`,
@@ -70,7 +81,10 @@ async function refusal(answer: Response, what: string): Promise<Exit> {
   }
   const { status } = answer;
   if (status === 401 || status === 403) {
-    return new Exit(EXIT.refused, `${what}: ${status} ${message} (--control-token, or FOUNDRITE_CONTROL_TOKEN)`);
+    return new Exit(
+      EXIT.refused,
+      `${what}: ${status} ${message} (--control-token, or FOUNDRITE_CONTROL_TOKEN)`,
+    );
   }
   return new Exit(status >= 500 ? EXIT.bug : EXIT.usage, `${what}: ${status} ${message}`);
 }

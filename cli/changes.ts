@@ -5,7 +5,12 @@ export const DEMO_AGENT = 'demo-agent';
 const LOOPBACK = ['localhost', '127.0.0.1', '::1'];
 const ENDPOINTS = ['AZURE_AI_PROJECT_ENDPOINT', 'FOUNDRY_PROJECT_ENDPOINT', 'PROJECT_ENDPOINT'];
 /** What the usual clients read: Node, OpenSSL and httpx, requests, curl. */
-export const BUNDLE_VARIABLES = ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE'];
+export const BUNDLE_VARIABLES = [
+  'NODE_EXTRA_CA_CERTS',
+  'SSL_CERT_FILE',
+  'REQUESTS_CA_BUNDLE',
+  'CURL_CA_BUNDLE',
+];
 /** Each of these alone keeps DefaultAzureCredential busy with real Azure for seconds, or leads it past our endpoint. */
 const AZURE_SECRETS = [
   'AZURE_CLIENT_SECRET',
@@ -59,7 +64,9 @@ export function changesFor(options: ChangeOptions): Changes {
 /** Both spellings say the same afterwards: a tool that prefers one must not lose what stood in the other. */
 function noProxy(env: NodeJS.ProcessEnv): string {
   const hosts = [env.NO_PROXY, env.no_proxy].flatMap((list) => (list ?? '').split(','));
-  return [...new Set([...hosts.map((host) => host.trim()).filter((host) => host !== ''), ...LOOPBACK])].join(',');
+  return [
+    ...new Set([...hosts.map((host) => host.trim()).filter((host) => host !== ''), ...LOOPBACK]),
+  ].join(',');
 }
 
 export function applyChanges(env: NodeJS.ProcessEnv, { set, unset }: Changes): NodeJS.ProcessEnv {

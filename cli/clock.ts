@@ -13,19 +13,19 @@ export interface ClockFlags extends CallFlags {
 }
 
 interface Clock {
-  now: number | string;
+  now: string;
   rate: number;
   skip: boolean;
-  advancing?: boolean;
-  waiting?: unknown;
-  heldBy?: unknown;
+  advancing: boolean;
+  waiting: { what: string; until: string | null }[];
+  heldBy: unknown[];
 }
 
 interface Advanced {
-  now: number | string;
+  now: string;
   reached: boolean;
-  stopped?: string;
-  fired?: Record<string, unknown>[];
+  stopped?: { reason: string; detail: string };
+  fired: { routine: string; trigger: string; at: string; run: string; late: boolean }[];
 }
 
 export async function showClock(flags: ClockFlags): Promise<void> {
@@ -42,25 +42,30 @@ export async function setClock(flags: ClockFlags): Promise<void> {
     ...(flags.rate === undefined ? {} : { rate: Number(flags.rate) }),
     ...(flags.skip === undefined ? {} : { skip: flags.skip }),
   };
-  if (Object.keys(body).length === 0) throw usage('clock set needs something to set: --now, --rate, --skip or --no-skip.');
+  if (Object.keys(body).length === 0)
+    throw usage('clock set needs something to set: --now, --rate, --skip or --no-skip.');
   const target = targetOf(flags);
-  process.stdout.write(clockLine(await callJson<Clock>(target, `${target.path}/clock`, { method: 'PUT', body })));
+  process.stdout.write(
+    clockLine(await callJson<Clock>(target, `${target.path}/clock`, { method: 'PUT', body })),
+  );
 }
 
 export async function advanceClock(by: string | undefined, flags: ClockFlags): Promise<number> {
   const target = targetOf(flags);
   const body = distance(by, flags);
-  const { now, reached, stopped, fired } = await callJson<Advanced>(target, `${target.path}/clock:advance`, {
-    method: 'POST',
-    body,
-  });
-  for (const firing of fired ?? []) {
-    const { routine, at, scheduled_fire_at: scheduledAt, ...rest } = firing;
-    const more = Object.keys(rest).length > 0 ? ` ${JSON.stringify(rest)}` : '';
-    process.stdout.write(`fired ${routine ?? ''} at ${shownInstant(at ?? scheduledAt)}${more}\n`);
+  const { now, reached, stopped, fired } = await callJson<Advanced>(
+    target,
+    `${target.path}/clock:advance`,
+    {
+      method: 'POST',
+      body,
+    },
+  );
+  for (const { routine, trigger, at, run, late } of fired) {
+    process.stdout.write(`fired ${routine} (${trigger}) at ${at}${late ? ', late' : ''}: ${run}\n`);
   }
-  const end = reached ? 'reached' : `stopped before its end${stopped ? `: ${stopped}` : ''}; the same command goes on`;
-  process.stdout.write(`now ${shownInstant(now)}, ${(fired ?? []).length} fired, ${end}\n`);
+  const end = reached ? 'reached' : `stopped (${stopped?.reason}): ${stopped?.detail}`;
+  process.stdout.write(`now ${now}, ${fired.length} fired, ${end}\n`);
   return reached ? EXIT.ok : EXIT.broken;
 }
 
@@ -93,14 +98,12 @@ function checkedInstant(flag: string, written: string): number {
   }
 }
 
-function clockLine(clock: Clock): string {
-  const { now, rate, skip, advancing, waiting, heldBy } = clock;
-  const more = Object.entries({ advancing, waiting, heldBy })
-    .filter(([, value]) => value !== undefined && value !== null && value !== false && value !== 0)
-    .map(([name, value]) => ` ${name}=${JSON.stringify(value)}`);
-  return `now ${shownInstant(now)} rate ${rate} skip ${skip}${more.join('')}\n`;
-}
-
-export function shownInstant(at: unknown): string {
-  return typeof at === 'number' ? isoInstant(at) : String(at ?? '');
+function clockLine({ now, rate, skip, advancing, waiting, heldBy }: Clock): string {
+  const waits = waiting.map(
+    ({ what, until }) => `  ${what} waits${until === null ? '' : ` for ${until}`}\n`,
+  );
+  const held = heldBy.map(
+    (hold) => `  held by ${typeof hold === 'string' ? hold : JSON.stringify(hold)}\n`,
+  );
+  return `now ${now} rate ${rate} skip ${skip}${advancing ? ' advancing' : ''}\n${[...waits, ...held].join('')}`;
 }

@@ -30,7 +30,11 @@ const KEYS = [
   'log_level',
 ];
 const PATHS = ['data_dir', 'cert', 'key', 'ready_file'];
-const PLURALS: Record<string, string> = { switches: 'switch', settings: 'setting', tls_names: 'tls_name' };
+const PLURALS: Record<string, string> = {
+  switches: 'switch',
+  settings: 'setting',
+  tls_names: 'tls_name',
+};
 
 export interface Configuration {
   path: string;
@@ -43,7 +47,8 @@ export interface Configuration {
 export async function readConfiguration(named: unknown): Promise<Configuration> {
   const path = typeof named === 'string' && named !== '' ? named : CONFIGURATION_FILE;
   if (!existsSync(path)) {
-    if (path !== CONFIGURATION_FILE) throw usage(`The configuration "${path}" (--config, FOUNDRITE_CONFIG) is not there.`);
+    if (path !== CONFIGURATION_FILE)
+      throw usage(`The configuration "${path}" (--config, FOUNDRITE_CONFIG) is not there.`);
     return configurationOf(path, {});
   }
   const { parseDocument } = await import('yaml');
@@ -66,8 +71,12 @@ function configurationOf(path: string, content: Record<string, unknown>): Config
     const key = PLURALS[name] ?? name;
     if (name === 'agents') agents = mapping(path, value);
     else if (name === 'faults') faults = list(path, value);
-    else if (KEYS.includes(key)) values.set(key, PATHS.includes(key) ? inFolderOf(path, value) : (value ?? undefined));
-    else throw usage(`${path}: there is no key "${written}". It can have: ${[...KEYS, 'agents', 'faults'].join(', ')}.`);
+    else if (KEYS.includes(key))
+      values.set(key, PATHS.includes(key) ? inFolderOf(path, value) : (value ?? undefined));
+    else
+      throw usage(
+        `${path}: there is no key "${written}". It can have: ${[...KEYS, 'agents', 'faults'].join(', ')}.`,
+      );
   }
   return {
     path,
@@ -83,7 +92,8 @@ function inFolderOf(path: string, value: unknown): unknown {
 }
 
 function mapping(path: string, value: unknown): Record<string, unknown> {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  if (typeof value === 'object' && value !== null && !Array.isArray(value))
+    return value as Record<string, unknown>;
   throw usage(`${path}: "agents" is a mapping from an agent's name to what it is.`);
 }
 

@@ -20,7 +20,8 @@ export interface EnvFlags extends CallFlags {
 
 export async function env(flags: EnvFlags): Promise<void> {
   const shell = (flags.shell ?? (process.platform === 'win32' ? 'pwsh' : 'bash')) as Shell;
-  if (!SHELLS.includes(shell)) throw usage(`--shell is "${shell}": write one of ${SHELLS.join(', ')}.`);
+  if (!SHELLS.includes(shell))
+    throw usage(`--shell is "${shell}": write one of ${SHELLS.join(', ')}.`);
   const target = targetOf(flags);
   const caPem = await callText(target, '/_emulator/ca.pem');
   const changes = changesFor({

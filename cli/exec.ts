@@ -25,9 +25,14 @@ export interface ExecFlags {
 /** Ends with the exit code of the command. Stdout belongs to the command alone. */
 export async function exec(command: string[], flags: ExecFlags): Promise<number> {
   const [name, ...args] = command;
-  if (name === undefined) throw usage('exec needs a command: foundrite exec -- CMD, e.g. foundrite exec -- npm test.');
+  if (name === undefined)
+    throw usage('exec needs a command: foundrite exec -- CMD, e.g. foundrite exec -- npm test.');
   // A port in foundrite.yaml is meant for "start", which may be running already.
-  const options = await readStartOptions(flags, process.env, { port: 0, skip: true, ignored: ['port'] });
+  const options = await readStartOptions(flags, process.env, {
+    port: 0,
+    skip: true,
+    ignored: ['port'],
+  });
   const project = flags.project ?? 'local';
   const identityHeader = randomHex(16);
   const launched = await launch(options, identityHeader);
@@ -74,7 +79,9 @@ async function runChild(name: string, args: string[], env: NodeJS.ProcessEnv): P
         process.stderr.write(`foundrite exec: cannot run ${name}: ${error.message}\n`);
         resolve(error.code === 'ENOENT' ? NOT_FOUND : NOT_ALLOWED);
       });
-      child.once('exit', (code, signal) => resolve(code ?? 128 + (signal ? constants.signals[signal] : 0)));
+      child.once('exit', (code, signal) =>
+        resolve(code ?? 128 + (signal ? constants.signals[signal] : 0)),
+      );
     });
   } finally {
     stopForwarding();

@@ -9,15 +9,25 @@ export interface FireFlags extends CallFlags {
   payload?: string;
 }
 
+interface Fired {
+  trigger: string;
+  at: string;
+  run: string;
+}
+
 export async function fire(routine: string, flags: FireFlags): Promise<void> {
   const body = {
-    ...(flags.at === undefined ? {} : { scheduled_fire_at: checked('--at', flags.at, (at) => isoInstant(instant(at))) }),
-    ...(flags.payload === undefined ? {} : { payload: checked('--payload', flags.payload, JSON.parse) }),
+    ...(flags.at === undefined
+      ? {}
+      : { scheduled_fire_at: checked('--at', flags.at, (at) => isoInstant(instant(at))) }),
+    ...(flags.payload === undefined
+      ? {}
+      : { payload: checked('--payload', flags.payload, JSON.parse) }),
   };
   const target = targetOf(flags);
   const path = `${target.path}/routines/${encodeURIComponent(routine)}:fire`;
-  const fired = await callJson<Record<string, unknown>>(target, path, { method: 'POST', body });
-  process.stdout.write(`fired ${routine} ${JSON.stringify(fired)}\n`);
+  const { trigger, at, run } = await callJson<Fired>(target, path, { method: 'POST', body });
+  process.stdout.write(`fired ${routine} (${trigger}) at ${at}: ${run}\n`);
 }
 
 function checked(flag: string, written: string, parse: (text: string) => unknown): unknown {

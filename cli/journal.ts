@@ -1,6 +1,5 @@
 /** `foundrite journal`: the record of all turns, read without moving time. */
-import { isoInstant } from '../emulator/clock.ts';
-import { type CallFlags, call, callJson, type Target, targetOf } from './call.ts';
+import { type CallFlags, callJson, callText, type Target, targetOf } from './call.ts';
 import { usage } from './exit.ts';
 import { coloured } from './start.ts';
 
@@ -20,8 +19,8 @@ export interface JournalFlags extends CallFlags {
 }
 
 interface Page {
-  data: Record<string, unknown>[];
-  cursor?: number | string | null;
+  entries: Record<string, unknown>[];
+  cursor: number;
 }
 
 export async function journal(flags: JournalFlags): Promise<void> {
@@ -29,48 +28,54 @@ export async function journal(flags: JournalFlags): Promise<void> {
   const query = new URLSearchParams();
   for (const name of FILTERS) if (flags[name] !== undefined) query.set(name, flags[name]);
   if (flags.canonical) {
-    if (flags.follow) throw usage('--canonical prints what there is and ends: it does not go with --follow.');
+    if (flags.follow)
+      throw usage('--canonical prints what there is and ends: it does not go with --follow.');
     return printCanonical(target, query);
   }
 
   const terminal = process.stdout.isTTY;
   const colour = coloured(process.env, terminal);
   for (;;) {
-    const page = await callJson<Page>(target, `${target.path}/journal?${query}`, { headers: PEEK });
-    for (const entry of page.data) {
+    const { entries, cursor } = await callJson<Page>(target, `${target.path}/journal?${query}`, {
+      headers: PEEK,
+    });
+    for (const entry of entries) {
       process.stdout.write(`${terminal ? entryLine(entry, colour) : JSON.stringify(entry)}\n`);
     }
-    const cursor = page.cursor ?? query.get('after');
-    const more = page.data.length > 0 && String(cursor) !== query.get('after');
-    if (cursor !== null) query.set('after', String(cursor));
-    if (!more && !flags.follow) return;
-    if (!more) query.set('wait', String(WAIT_SECONDS));
+    query.set('after', String(cursor));
+    if (entries.length > 0) continue;
+    if (!flags.follow) return;
+    query.set('wait', String(WAIT_SECONDS));
   }
 }
 
 /** Byte for byte: two of these are compared by their hash. */
 async function printCanonical(target: Target, query: URLSearchParams): Promise<void> {
   query.set('canonical', 'true');
-  const answer = await call(target, `${target.path}/journal?${query}`, {
-    headers: { ...PEEK, accept: 'application/x-ndjson' },
-  });
-  for await (const chunk of answer.body ?? []) {
-    if (!process.stdout.write(chunk)) await new Promise((resolve) => process.stdout.once('drain', resolve));
+  for (;;) {
+    const text = await callText(target, `${target.path}/journal?${query}`, {
+      headers: { ...PEEK, accept: 'application/x-ndjson' },
+    });
+    if (text === '') return;
+    if (!process.stdout.write(text))
+      await new Promise((resolve) => process.stdout.once('drain', resolve));
+    // A page at a time; its last line says where the next one begins.
+    const last = text.slice(text.lastIndexOf('\n', text.length - 2) + 1);
+    query.set('after', String((JSON.parse(last) as { seq: number }).seq));
   }
 }
 
 /** Number, instant, kind, whose it is, and the rest as short JSON. */
 export function entryLine(entry: Record<string, unknown>, colour: boolean): string {
-  const { seq, at, kind, routine, run, data, ...rest } = entry;
+  const { seq, at, kind, routine, run, ...rest } = entry;
   const strong = (text: string) => (colour ? `\x1b[1m${text}\x1b[22m` : text);
   const faint = (text: string) => (colour ? `\x1b[2m${text}\x1b[22m` : text);
-  const what = { ...(typeof data === 'object' && data !== null ? data : data === undefined ? {} : { data }), ...rest };
-  const words = Object.entries(what)
+  const words = Object.entries(rest)
     .filter(([, value]) => value !== null && value !== undefined)
     .map(([name, value]) => `${name}=${short(value)}`);
   return [
     faint(String(seq ?? '').padStart(5)),
-    faint(typeof at === 'number' ? isoInstant(at) : String(at ?? '')),
+    faint(String(at ?? '')),
     strong(String(kind ?? '').padEnd(10)),
     ...[routine, run].filter((name) => typeof name === 'string'),
     ...words,
@@ -80,6 +85,7 @@ export function entryLine(entry: Record<string, unknown>, colour: boolean): stri
 const WORD_MAX = 160;
 
 function short(value: unknown): string {
-  const text = typeof value === 'string' && /^[\w./:@-]+$/.test(value) ? value : JSON.stringify(value);
+  const text =
+    typeof value === 'string' && /^[\w./:@-]+$/.test(value) ? value : JSON.stringify(value);
   return text.length > WORD_MAX ? `${text.slice(0, WORD_MAX - 1)}…` : text;
 }

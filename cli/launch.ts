@@ -1,10 +1,11 @@
 /** An emulator behind a port, as `start` and `exec` both need it. */
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import type { Certificate } from '../emulator/certificate.ts';
 import type { Emulator, EmulatorOptions } from '../emulator/emulator.ts';
 import type { Fetch, Serving } from '../emulator/server.ts';
-import { Exit, EXIT, usage } from './exit.ts';
+import { EXIT, Exit, usage } from './exit.ts';
 import { isLoopback, type StartOptions } from './options.ts';
 
 export interface Launched {
@@ -20,7 +21,7 @@ export async function launch(options: StartOptions, identitySecret?: string): Pr
     import('../emulator/server.ts'),
     certificateFor(options),
   ]);
-  const emulator = createEmulator(emulatorOptions(options, certificate, identitySecret));
+  const emulator = create(createEmulator, emulatorOptions(options, certificate, identitySecret));
   try {
     const serving = await serve({
       fetch: await wrapped(emulator, options),
@@ -29,6 +30,7 @@ export async function launch(options: StartOptions, identitySecret?: string): Pr
       tls: () => certificate,
       onTlsRefused: hintOnce(certificate, options),
     });
+    emulator.listening(serving.url);
     return {
       serving,
       emulator,
@@ -44,13 +46,39 @@ export async function launch(options: StartOptions, identitySecret?: string): Pr
   }
 }
 
+/** What the emulator itself refuses, as the exit code that it means. */
+function create(
+  createEmulator: (options: EmulatorOptions) => Emulator,
+  options: EmulatorOptions,
+): Emulator {
+  try {
+    const emulator = createEmulator(options);
+    // Opened now: a folder that another process uses must end the start, not the first request.
+    if (options.dataDir !== undefined) emulator.project('local');
+    return emulator;
+  } catch (error) {
+    const { name, message } = error as Error;
+    if (name === 'OptionError') throw usage(`${(error as { param?: string }).param}: ${message}`);
+    if (name === 'StoreError' || 'syscall' in (error as object))
+      throw new Exit(EXIT.machine, message);
+    throw error;
+  }
+}
+
 async function certificateFor(options: StartOptions): Promise<Certificate> {
   const { loadCertificate, ownCertificate } = await import('../emulator/certificate.ts');
   const { cert, key } = options;
   if (cert === undefined || key === undefined) {
-    return loadCertificate({ names: options.tlsNames, warn: (message) => report(options, message) });
+    const bound = isLoopback(options.host) || isEveryAddress(options.host) ? [] : [options.host];
+    return loadCertificate({
+      names: [...options.tlsNames, ...bound],
+      warn: (message) => report(options, message),
+    });
   }
-  for (const [flag, path] of [['--cert', cert], ['--key', key]] as const) {
+  for (const [flag, path] of [
+    ['--cert', cert],
+    ['--key', key],
+  ] as const) {
     try {
       readFileSync(path);
     } catch (error) {
@@ -61,7 +89,9 @@ async function certificateFor(options: StartOptions): Promise<Certificate> {
   try {
     createSecureContext(own);
   } catch (error) {
-    throw usage(`--cert "${cert}" and --key "${key}" are no pair of PEM files: ${(error as Error).message}.`);
+    throw usage(
+      `--cert "${cert}" and --key "${key}" are no pair of PEM files: ${(error as Error).message}.`,
+    );
   }
   return own;
 }
@@ -69,22 +99,43 @@ async function certificateFor(options: StartOptions): Promise<Certificate> {
 function emulatorOptions(
   options: StartOptions,
   certificate: Certificate,
-  identityHeader: string | undefined,
-): EmulatorOptions & { identityHeader?: string } {
-  const { port: _port, cert: _cert, key: _key, readyFile: _ready, cors: _cors, logLevel: _log, host, ...world } = options;
+  identitySecret: string | undefined,
+): EmulatorOptions {
+  const {
+    port: _port,
+    cert: _cert,
+    key: _key,
+    readyFile: _ready,
+    cors: _cors,
+    logLevel: _log,
+    ...rest
+  } = options;
+  const { host, journalMax, ...world } = rest;
   return {
     ...world,
+    settings:
+      journalMax === undefined ? world.settings : { ...world.settings, journal_max: journalMax },
+    // Who binds one address of the machine's wants to be called by it.
+    tlsNames:
+      isLoopback(host) || isEveryAddress(host) ? world.tlsNames : [...world.tlsNames, inUrl(host)],
     caPem: () => certificate.caPem,
-    // Who binds an address of this machine's wants to be called by it.
-    ...(isLoopback(host) || host === '0.0.0.0' || host === '::' ? {} : { hosts: [host] }),
-    ...(identityHeader === undefined ? {} : { identityHeader }),
+    ...(identitySecret === undefined ? {} : { identitySecret }),
   };
+}
+
+function isEveryAddress(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
+}
+
+function inUrl(host: string): string {
+  return isIP(host) === 6 ? `[${host}]` : host;
 }
 
 async function wrapped(emulator: Emulator, { cors, logLevel }: StartOptions): Promise<Fetch> {
   let fetch: Fetch = (request, env) => emulator.fetch(request, env);
   if (cors !== undefined) fetch = (await import('./around.ts')).withCors(fetch, cors);
-  if (logLevel === 'info' || logLevel === 'debug') fetch = (await import('./around.ts')).withLog(fetch);
+  if (logLevel === 'info' || logLevel === 'debug')
+    fetch = (await import('./around.ts')).withLog(fetch);
   return fetch;
 }
 
@@ -103,5 +154,6 @@ function hintOnce(certificate: Certificate, options: StartOptions): (reason: str
 }
 
 function report({ logLevel }: StartOptions, message: string): void {
-  if (logLevel !== 'silent' && logLevel !== 'error') process.stderr.write(`foundrite: ${message}\n`);
+  if (logLevel !== 'silent' && logLevel !== 'error')
+    process.stderr.write(`foundrite: ${message}\n`);
 }

@@ -24,18 +24,29 @@ export async function run(argv: string[]): Promise<void> {
 
 function describe(end: (code: Outcome) => void): Command {
   const program = new Command('foundrite')
-    .description('Emulates the Microsoft Foundry agent service on this machine (not Foundry Local, which runs models).')
+    .description(
+      'Emulates the Microsoft Foundry agent service on this machine (not Foundry Local, which runs models).',
+    )
     .version(version())
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ outputError: () => {} })
-    .addHelpText('after', '\nEvery flag has a variable (--data-dir: FOUNDRITE_DATA_DIR) and a key in foundrite.yaml (data_dir).');
+    .addHelpText(
+      'after',
+      '\nEvery flag has a variable (--data-dir: FOUNDRITE_DATA_DIR) and a key in foundrite.yaml (data_dir).',
+    );
 
-  addStartFlags(program.command('start', { isDefault: true }).description('start an emulator (the default)')).action(
-    async (_flags, command: Command) => (await import('./start.ts')).start(typedFlags(command)),
+  addStartFlags(
+    program.command('start', { isDefault: true }).description('start an emulator (the default)'),
+  ).action(async (_flags, command: Command) =>
+    (await import('./start.ts')).start(typedFlags(command)),
   );
 
-  addStartFlags(program.command('exec').description('start an emulator, run a command that uses it, end with its exit code'))
+  addStartFlags(
+    program
+      .command('exec')
+      .description('start an emulator, run a command that uses it, end with its exit code'),
+  )
     .argument('[command...]', 'the command, after --')
     .passThroughOptions()
     .option('--project <name>', 'the project that the command works in (local)')
@@ -45,7 +56,9 @@ function describe(end: (code: Outcome) => void): Command {
       end(await (await import('./exec.ts')).exec(words, typedFlags(command))),
     );
 
-  callFlags(program.command('env').description('print what exec would set, for an emulator that runs'))
+  callFlags(
+    program.command('env').description('print what exec would set, for an emulator that runs'),
+  )
     .option('--shell <name>', 'bash, pwsh, github, dotenv (bash; on Windows pwsh)')
     .option('--keep-azure-env', 'leave the credentials in AZURE_* as they are')
     .option('--no-identity', 'let programs sign in by themselves')
@@ -76,21 +89,26 @@ function describe(end: (code: Outcome) => void): Command {
 
   // Commands made before this setting do not have it.
   for (const command of [program, ...program.commands.flatMap((one) => [one, ...one.commands])]) {
-    command.exitOverride().configureOutput({ outputError: () => {} }).allowExcessArguments(false);
+    command
+      .exitOverride()
+      .configureOutput({ outputError: () => {} })
+      .allowExcessArguments(false);
   }
   return program;
 }
 
 function describeClock(program: Command, end: (code: Outcome) => void): void {
   const clock = program.command('clock').description("show, move, stop or set a project's clock");
-  callFlags(clock.command('show', { isDefault: true }).description('show it')).action(async (flags) =>
-    (await import('./clock.ts')).showClock(flags),
+  callFlags(clock.command('show', { isDefault: true }).description('show it')).action(
+    async (flags) => (await import('./clock.ts')).showClock(flags),
   );
   callFlags(clock.command('advance').description('move time on'))
     .argument('[duration]', 'e.g. 90s, 1h30m, PT2H')
     .option('--to <instant>', 'up to there')
     .option('--until <idle>', 'until nothing is on its way')
-    .action(async (by: string | undefined, flags) => end(await (await import('./clock.ts')).advanceClock(by, flags)));
+    .action(async (by: string | undefined, flags) =>
+      end(await (await import('./clock.ts')).advanceClock(by, flags)),
+    );
   callFlags(clock.command('stop').description('stop an advance')).action(async (flags) =>
     (await import('./clock.ts')).stopClock(flags),
   );
@@ -100,7 +118,9 @@ function describeClock(program: Command, end: (code: Outcome) => void): void {
     .option('--skip', 'move on to what is waited for')
     .option('--no-skip', 'do not')
     // Left alone unless typed: commander takes "--no-skip" for a default of true.
-    .action(async (_flags, command: Command) => (await import('./clock.ts')).setClock(typedFlags(command)));
+    .action(async (_flags, command: Command) =>
+      (await import('./clock.ts')).setClock(typedFlags(command)),
+    );
 }
 
 function callFlags(command: Command): Command {
@@ -114,14 +134,17 @@ function callFlags(command: Command): Command {
 function refuseUnknownVerb(program: Command, [first]: string[]): void {
   if (first === undefined || first.startsWith('-') || first === 'help') return;
   const verbs = program.commands.map((command) => command.name());
-  if (!verbs.includes(first)) throw usage(`there is no "${first}"; there are: ${verbs.join(', ')}. See foundrite --help.`);
+  if (!verbs.includes(first))
+    throw usage(`there is no "${first}"; there are: ${verbs.join(', ')}. See foundrite --help.`);
 }
 
 /** One sentence for what was foreseen, everything that we know for what was not. */
 function report(error: unknown): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return EXIT.ok;
-    process.stderr.write(`foundrite: ${error.message.replace(/^error: /, '')} See foundrite --help.\n`);
+    process.stderr.write(
+      `foundrite: ${error.message.replace(/^error: /, '')} See foundrite --help.\n`,
+    );
     return EXIT.usage;
   }
   const code = (error as { exitCode?: unknown }).exitCode;
@@ -129,7 +152,9 @@ function report(error: unknown): number {
     process.stderr.write(`foundrite: ${error.message}\n`);
     return code;
   }
-  process.stderr.write(`foundrite: this is a bug in Foundrite; please report it.\n${(error as Error)?.stack ?? error}\n`);
+  process.stderr.write(
+    `foundrite: this is a bug in Foundrite; please report it.\n${(error as Error)?.stack ?? error}\n`,
+  );
   return EXIT.bug;
 }
 
@@ -137,7 +162,8 @@ function report(error: unknown): number {
 function version(): string {
   for (const path of ['../package.json', '../../package.json']) {
     const url = new URL(path, import.meta.url);
-    if (existsSync(url)) return (JSON.parse(readFileSync(url, 'utf8')) as { version: string }).version;
+    if (existsSync(url))
+      return (JSON.parse(readFileSync(url, 'utf8')) as { version: string }).version;
   }
   return 'unknown';
 }

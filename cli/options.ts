@@ -40,7 +40,10 @@ export interface StartOptions {
 /** Every one has a variable: `--data-dir` is FOUNDRITE_DATA_DIR, in foundrite.yaml `data_dir`. */
 const FLAGS: [flags: string, help: string][] = [
   ['-p, --port <number>', `port; 0 picks a free one (${DEFAULT_PORT})`],
-  ['--host <address>', `address to listen on; localhost means both loopback addresses (${DEFAULT_HOST})`],
+  [
+    '--host <address>',
+    `address to listen on; localhost means both loopback addresses (${DEFAULT_HOST})`,
+  ],
   ['--data-dir <folder>', 'keep projects in files there (they live in memory)'],
   ['--durability <normal|full>', 'full survives a power cut, too (normal)'],
   ['--now <instant>', 'where the clock starts, e.g. 2026-06-01T07:00:00Z (now)'],
@@ -61,7 +64,10 @@ const FLAGS: [flags: string, help: string][] = [
   ['--config <file>', 'instead of foundrite.yaml in this folder'],
   ['--cors <origin>', 'answer browsers of this origin; * is every one'],
   ['--journal-max <number>', 'how many lines the journal keeps'],
-  ['--log-level <level>', `${LOG_LEVELS.join(', ')}; from info on, a line per request on stderr (warn)`],
+  [
+    '--log-level <level>',
+    `${LOG_LEVELS.join(', ')}; from info on, a line per request on stderr (warn)`,
+  ],
 ];
 
 export function addStartFlags(command: Command): Command {
@@ -128,9 +134,17 @@ export async function readStartOptions(
   return options;
 }
 
-function refuseWhatDoesNotGoTogether({ cert, key, host, controlToken, control }: StartOptions): void {
+function refuseWhatDoesNotGoTogether({
+  cert,
+  key,
+  host,
+  controlToken,
+  control,
+}: StartOptions): void {
   if ((cert === undefined) !== (key === undefined)) {
-    throw usage(`--${cert ? 'cert' : 'key'} needs --${cert ? 'key' : 'cert'} as well: a certificate is of no use without its key.`);
+    throw usage(
+      `--${cert ? 'cert' : 'key'} needs --${cert ? 'key' : 'cert'} as well: a certificate is of no use without its key.`,
+    );
   }
   if (!isLoopback(host) && controlToken === undefined && control) {
     throw usage(
@@ -160,7 +174,10 @@ function reader(
       [flags[key], `--${name.replaceAll('_', '-')}`],
       // An empty variable is how many shells and CI systems say "not set".
       [env[variable] === '' ? undefined : env[variable], variable],
-      [ignored.includes(name) ? undefined : configuration.value(name), `${name} in ${configuration.path}`],
+      [
+        ignored.includes(name) ? undefined : configuration.value(name),
+        `${name} in ${configuration.path}`,
+      ],
     ];
     const found = sources.find(([value]) => value !== undefined);
     if (!found) return undefined;
@@ -184,7 +201,8 @@ function text(value: unknown): string {
 function wholeNumber(min: number, max: number): (value: unknown) => number {
   return (value) => {
     const number = /^\d+$/.test(String(value)) ? Number(value) : Number.NaN;
-    if (!(number >= min && number <= max)) throw new Error(`write a whole number from ${min} to ${max}.`);
+    if (!(number >= min && number <= max))
+      throw new Error(`write a whole number from ${min} to ${max}.`);
     return number;
   };
 }
@@ -231,11 +249,15 @@ function pairs(value: unknown): Record<string, string> {
 
 function numbersIn(settings: Record<string, string>): Record<string, number | string> {
   return Object.fromEntries(
-    Object.entries(settings).map(([name, value]) => [name, /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value]),
+    Object.entries(settings).map(([name, value]) => [
+      name,
+      /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value,
+    ]),
   );
 }
 
-const HOST_NAME = /^(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i;
+const HOST_NAME =
+  /^(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i;
 
 function hostNames(value: unknown): string[] {
   const names = Array.isArray(value) ? value.map(String) : String(value).split(',');

@@ -7,11 +7,17 @@ export async function replay(file: string): Promise<number> {
   try {
     text = readFileSync(file === '-' ? 0 : file, 'utf8');
   } catch (error) {
-    throw usage(`replay cannot read "${file}": ${(error as Error).message}. "foundrite journal --canonical" writes one.`);
+    throw usage(
+      `replay cannot read "${file}": ${(error as Error).message}. "foundrite journal --canonical" writes one.`,
+    );
   }
   const before = text.split('\n').filter((line) => line !== '');
   const { replayJournal } = await import('../emulator/replay.ts');
-  const after = await replayJournal(before);
+  const after = await replayJournal(before).catch((error: Error) => {
+    throw error.name === 'ReplayError'
+      ? usage(`replay cannot play "${file}": ${error.message}`)
+      : error;
+  });
   process.stdout.write(after.map((line) => `${line}\n`).join(''));
 
   const differs = Array.from({ length: Math.max(before.length, after.length) }).findIndex(

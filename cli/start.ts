@@ -33,7 +33,8 @@ function endOnSignal(launched: Launched, readyFile: string | undefined): void {
       process.exit(EXIT.bug);
     }
   };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, (name) => void end(name));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, (name) => void end(name));
 }
 
 export function coloured(env: NodeJS.ProcessEnv, isTerminal: boolean): boolean {
@@ -45,7 +46,10 @@ function banner({ serving, emulator, certificate }: Launched, colour: boolean): 
   const faint = (text: string) => (colour ? `\x1b[2m${text}\x1b[22m` : text);
   const { assumedRules, store } = emulator.describe();
   const rows: [string, string][] = [
-    ['https', `${serving.httpsUrl} ${faint(`(trust ${certificate.caPath ?? `${serving.url}/_emulator/ca.pem`})`)}`],
+    [
+      'https',
+      `${serving.httpsUrl} ${faint(`(trust ${certificate.caPath ?? `${serving.url}/_emulator/ca.pem`})`)}`,
+    ],
     ['store', store === 'memory' ? `memory ${faint('(--data-dir keeps it)')}` : store],
     ['rules', `${assumedRules} assumed rules are in force ${faint('(foundrite ledger)')}`],
     ['try', strong(`export AZURE_AI_PROJECT_ENDPOINT=${serving.httpsUrl}/api/projects/local`)],

@@ -58,7 +58,9 @@ export function createApp(emulated: Emulated): Hono<{ Bindings: Connection }> {
   }
   for (const operations of byPath.values()) {
     const [{ method, path }] = operations as [Operation];
-    app.on(method, `/api/projects/:project${path}`, (c) => answerOperation(c, emulated, operations, path));
+    app.on(method, `/api/projects/:project${path}`, (c) =>
+      answerOperation(c, emulated, operations, path),
+    );
   }
   for (const { method, path } of agentRoutesNotEmulated) {
     app.on(method, `/api/projects/:project${path}`, (c) => {
@@ -99,13 +101,23 @@ function errorResponse(error: unknown, c: AppContext, emulated: Emulated): Respo
   const api =
     error instanceof ApiError
       ? error
-      : new ApiError({ status: 500, code: 'internal_error', message: 'Foundrite failed; this is a bug. The message is on its stderr.', type: 'server_error' });
+      : new ApiError({
+          status: 500,
+          code: 'internal_error',
+          message: 'Foundrite failed; this is a bug. The message is on its stderr.',
+          type: 'server_error',
+        });
   if (api !== error) emulated.bug(error, `${c.req.method} ${c.req.url}`);
   const now = currentNow(c, emulated);
-  const headers = new Headers({ 'content-type': 'application/json', 'x-request-id': requestId(c), ...api.headers });
+  const headers = new Headers({
+    'content-type': 'application/json',
+    'x-request-id': requestId(c),
+    ...api.headers,
+  });
   if (now !== undefined) headers.set('x-foundrite-now', now);
   if (api.rule) headers.set('x-foundrite-rule', api.rule);
-  const body = api.status === 401 ? { statusCode: 401, message: api.message, ...api.toBody() } : api.toBody();
+  const body =
+    api.status === 401 ? { statusCode: 401, message: api.message, ...api.toBody() } : api.toBody();
   return new Response(JSON.stringify(body), { status: api.status, headers });
 }
 
@@ -124,14 +136,23 @@ export function decode(segment: string): string {
   try {
     return decodeURIComponent(segment);
   } catch {
-    throw new ApiError({ status: 400, code: 'invalid_request', message: `The path segment '${segment}' is not valid percent-encoding.`, rule: 'request/path-decodes' });
+    throw new ApiError({
+      status: 400,
+      code: 'invalid_request',
+      message: `The path segment '${segment}' is not valid percent-encoding.`,
+      rule: 'request/path-decodes',
+    });
   }
 }
 
 const VERB = /:([a-z_]+)$/;
 
 /** Which of the operations of one route is meant, and its decoded parameters. */
-function choose(c: AppContext, operations: Operation[], path: string): { operation: Operation; params: Record<string, string> } {
+function choose(
+  c: AppContext,
+  operations: Operation[],
+  path: string,
+): { operation: Operation; params: Record<string, string> } {
   const raw = rawPath(c.req.url).split('/').slice(4);
   const template = path.split('/').slice(1);
   const verbs = operations.filter((operation) => operation.verb !== undefined);
@@ -162,29 +183,49 @@ function choose(c: AppContext, operations: Operation[], path: string): { operati
 /** Any bearer token will do, unless the audience is checked; an api-key never does (seed 004). */
 function requireToken(c: AppContext, emulated: Emulated, project: Project | undefined): string {
   const principal = principalOf(c.req.header('authorization'));
-  const checked = (project?.world.profile ?? emulated.profile).switches.token_audience === 'checked';
-  const wrongAudience = checked && principal.kind === 'bearer' && principal.audience?.replace(/\/$/, '') !== 'https://ai.azure.com';
+  const checked =
+    (project?.world.profile ?? emulated.profile).switches.token_audience === 'checked';
+  const wrongAudience =
+    checked &&
+    principal.kind === 'bearer' &&
+    principal.audience?.replace(/\/$/, '') !== 'https://ai.azure.com';
   if (principal.kind === 'bearer' && !wrongAudience) return principal.principal;
   throw new ApiError({
     status: 401,
     code: 'Unauthorized',
-    message: 'Unauthorized. Access token is missing, invalid, audience is incorrect (https://ai.azure.com), or have expired.',
+    message:
+      'Unauthorized. Access token is missing, invalid, audience is incorrect (https://ai.azure.com), or have expired.',
     rule: 'request/bearer-token',
     headers: { 'www-authenticate': 'Bearer' },
   });
 }
 
 function requireVersionAndHeader(input: Input, operation: Operation): void {
-  const { require_api_version, unknown_api_version, require_preview_header } = input.project.world.profile.switches;
+  const { require_api_version, unknown_api_version, require_preview_header } =
+    input.project.world.profile.switches;
   const version = input.query.get('api-version');
   if (!version && require_api_version === 'on') {
-    throw new ApiError({ status: 400, code: 'BadRequest', message: 'Missing required query parameter: api-version', param: 'api-version', rule: 'request/api-version' });
+    throw new ApiError({
+      status: 400,
+      code: 'BadRequest',
+      message: 'Missing required query parameter: api-version',
+      param: 'api-version',
+      rule: 'request/api-version',
+    });
   }
   if (version && version !== 'v1' && unknown_api_version === 'refuse') {
-    throw new ApiError({ status: 400, code: 'BadRequest', message: `The api-version '${version}' is not known. Use v1.`, param: 'api-version', rule: 'request/api-version-known' });
+    throw new ApiError({
+      status: 400,
+      code: 'BadRequest',
+      message: `The api-version '${version}' is not known. Use v1.`,
+      param: 'api-version',
+      rule: 'request/api-version-known',
+    });
   }
   if (require_preview_header === 'off' || !operation.path.startsWith('/routines')) return;
-  const features = (input.headers.get('foundry-features') ?? '').split(',').map((feature) => feature.trim());
+  const features = (input.headers.get('foundry-features') ?? '')
+    .split(',')
+    .map((feature) => feature.trim());
   if (features.includes('Routines=V1Preview')) return;
   throw new ApiError({
     status: 404,
@@ -195,20 +236,44 @@ function requireVersionAndHeader(input: Input, operation: Operation): void {
   });
 }
 
-async function answerOperation(c: AppContext, emulated: Emulated, operations: Operation[], path: string): Promise<Response> {
-  const principal = requireToken(c, emulated, emulated.projects.find(decode(c.req.param('project') ?? '')));
+async function answerOperation(
+  c: AppContext,
+  emulated: Emulated,
+  operations: Operation[],
+  path: string,
+): Promise<Response> {
+  const principal = requireToken(
+    c,
+    emulated,
+    emulated.projects.find(decode(c.req.param('project') ?? '')),
+  );
   const project = emulated.projects.get(decode(c.req.param('project') ?? ''));
   const { operation, params } = choose(c, operations, path);
   const { world, faults } = project;
   const text = c.req.method === 'GET' ? '' : await readText(c);
   const question = c.req.url.indexOf('?');
   const query = new URLSearchParams(question < 0 ? '' : c.req.url.slice(question));
-  const input: Input = { project, params, query, headers: c.req.raw.headers, body: undefined, url: c.req.url };
+  const input: Input = {
+    project,
+    params,
+    query,
+    headers: c.req.raw.headers,
+    body: undefined,
+    url: c.req.url,
+  };
   const request: Requested = { c, operation, input, text, principal };
   const struck = faults.watches(operation.id)
     ? world.turn(() => {
-        const found = faults.ofOperation(world.draw, operation.id, String(world.ordinal(`asked ${operation.id}`)));
-        if (found) world.record({ kind: 'fault', data: { operation: operation.id, entry: found.ordinal, fault: found.fault.kind } });
+        const found = faults.ofOperation(
+          world.draw,
+          operation.id,
+          String(world.ordinal(`asked ${operation.id}`)),
+        );
+        if (found)
+          world.record({
+            kind: 'fault',
+            data: { operation: operation.id, entry: found.ordinal, fault: found.fault.kind },
+          });
         return found?.fault;
       })
     : undefined;
@@ -228,7 +293,12 @@ async function readText(c: AppContext): Promise<string> {
   const length = Number(c.req.header('content-length') ?? 0);
   const text = length > BODY_BYTES_MAX ? undefined : await c.req.text();
   if (text !== undefined && text.length <= BODY_BYTES_MAX) return text;
-  throw new ApiError({ status: 413, code: 'request_too_large', message: `The body has more than ${BODY_BYTES_MAX} bytes. Send less.`, rule: 'request/body-max' });
+  throw new ApiError({
+    status: 413,
+    code: 'request_too_large',
+    message: `The body has more than ${BODY_BYTES_MAX} bytes. Send less.`,
+    rule: 'request/body-max',
+  });
 }
 
 async function perform(request: Requested): Promise<Answer> {
@@ -290,7 +360,10 @@ function journal(request: Requested, status: number, error?: ApiError): void {
   data.status = status;
   if (error) Object.assign(data, { code: error.code, rule: error.rule });
   if (input.project.engine.advancing) data.interleaved = true;
-  const extra: Record<string, unknown> = { tls: c.env?.incoming?.socket?.encrypted === true, principal };
+  const extra: Record<string, unknown> = {
+    tls: c.env?.incoming?.socket?.encrypted === true,
+    principal,
+  };
   const userAgent = input.headers.get('user-agent');
   const clientRequestId = input.headers.get('x-ms-client-request-id');
   if (userAgent !== null) extra.user_agent = userAgent;
@@ -320,7 +393,17 @@ async function read(request: Requested): Promise<Answer> {
       said = fingerprint(answer);
     }
     if (world.now > from) {
-      world.turn(() => world.record({ kind: 'skip', data: { from: isoInstant(from), to: isoInstant(world.now), cause: operation.id, params: input.params } }));
+      world.turn(() =>
+        world.record({
+          kind: 'skip',
+          data: {
+            from: isoInstant(from),
+            to: isoInstant(world.now),
+            cause: operation.id,
+            params: input.params,
+          },
+        }),
+      );
     }
   }
   reads.delete(key);
@@ -330,23 +413,33 @@ async function read(request: Requested): Promise<Answer> {
 }
 
 function fingerprint(answer: Answer): string {
-  return createHash('sha1').update(JSON.stringify([answer.status, answer.body])).digest('base64');
+  return createHash('sha1')
+    .update(JSON.stringify([answer.status, answer.body]))
+    .digest('base64');
 }
 
 /** A fault of the emulator's own answer to a client. */
 async function throughOwnFault(fault: Fault, request: Requested): Promise<Answer> {
   const { input, operation } = request;
   const { world, engine } = input.project;
-  if (fault.delayMs > 0) await engine.reach(world.now + fault.delayMs, `The answer to ${operation.id} (fault delay)`);
+  if (fault.delayMs > 0)
+    await engine.reach(world.now + fault.delayMs, `The answer to ${operation.id} (fault delay)`);
   switch (fault.kind) {
     case 'ok':
       return perform(request);
     case 'status': {
-      const headers = { 'content-type': 'application/json', ...fault.headers, 'x-foundrite-body-by': 'fault' };
+      const headers = {
+        'content-type': 'application/json',
+        ...fault.headers,
+        'x-foundrite-body-by': 'fault',
+      };
       return { status: fault.status, text: injectedBody(fault), headers };
     }
     case 'timeout':
-      await engine.reach(world.now + GATEWAY_CUT_MS, `The answer to ${operation.id} (fault timeout)`);
+      await engine.reach(
+        world.now + GATEWAY_CUT_MS,
+        `The answer to ${operation.id} (fault timeout)`,
+      );
       return hangUp(request);
     case 'gate':
       await engine.gate(fault.name);
@@ -366,7 +459,11 @@ async function throughOwnFault(fault: Fault, request: Requested): Promise<Answer
         await engine.reach(world.now + waitMs, `The body of ${operation.id} (fault slow_body)`);
         return answer;
       }
-      const headers = { 'content-type': 'application/json', ...answer.headers, 'x-foundrite-body-by': 'fault' };
+      const headers = {
+        'content-type': 'application/json',
+        ...answer.headers,
+        'x-foundrite-body-by': 'fault',
+      };
       return { status: answer.status, text: altered(fault, { body: text }).body, headers };
     }
   }
@@ -393,10 +490,11 @@ export function toResponse(answer: Answer, now: number, id: string): Response {
   const headers = new Headers(answer.headers);
   headers.set('x-foundrite-now', isoInstant(now));
   headers.set('x-request-id', id);
-  const empty = answer.text === '' || answer.status === 204 || answer.status === 205 || answer.status === 304;
-  if (answer.text !== undefined) return new Response(empty ? null : answer.text, { status: answer.status, headers });
+  const empty =
+    answer.text === '' || answer.status === 204 || answer.status === 205 || answer.status === 304;
+  if (answer.text !== undefined)
+    return new Response(empty ? null : answer.text, { status: answer.status, headers });
   if (answer.body === undefined) return new Response(null, { status: answer.status, headers });
   headers.set('content-type', 'application/json');
   return new Response(JSON.stringify(answer.body), { status: answer.status, headers });
 }
-

@@ -1,6 +1,20 @@
 /** Our own certificate authority and the certificate that it signs, made on first start and kept per user. */
-import { createPrivateKey, createPublicKey, KeyObject, webcrypto, X509Certificate } from 'node:crypto';
-import { chmodSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  createPrivateKey,
+  createPublicKey,
+  KeyObject,
+  webcrypto,
+  X509Certificate,
+} from 'node:crypto';
+import {
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { isIP } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -16,7 +30,12 @@ export const RENEW_DAYS = 7;
 const NAMES_MAX = 64;
 
 /** What every certificate is good for; `--tls-name` adds to it. */
-export const CERTIFICATE_NAMES = ['localhost', '127.0.0.1', '::1', '*.services.ai.azure.com'] as const;
+export const CERTIFICATE_NAMES = [
+  'localhost',
+  '127.0.0.1',
+  '::1',
+  '*.services.ai.azure.com',
+] as const;
 
 export interface Certificate {
   /** PEM of what a client must trust. */
@@ -44,7 +63,10 @@ export interface CertificateOptions {
 }
 
 /** The user's own folder: `FOUNDRITE_HOME`, or the place where the system keeps such things. */
-export function foundriteHome(env: NodeJS.ProcessEnv = process.env, platform: string = process.platform): string {
+export function foundriteHome(
+  env: NodeJS.ProcessEnv = process.env,
+  platform: string = process.platform,
+): string {
   if (env.FOUNDRITE_HOME) return env.FOUNDRITE_HOME;
   if (env.XDG_DATA_HOME) return join(env.XDG_DATA_HOME, 'foundrite');
   if (platform === 'win32' && env.LOCALAPPDATA) return join(env.LOCALAPPDATA, 'Foundrite');
@@ -104,7 +126,11 @@ async function make(
 }
 
 /** When two processes start at once, the first to link its file wins and the other takes the winner's. */
-async function keptAuthority(file: string, now: Instant, makeOne: () => Promise<Pair>): Promise<Pair> {
+async function keptAuthority(
+  file: string,
+  now: Instant,
+  makeOne: () => Promise<Pair>,
+): Promise<Pair> {
   const there = readPair(file);
   if (there && lasts(there, now)) return there;
   const made = await makeOne();
@@ -207,7 +233,8 @@ async function loadMaker(): Promise<Maker> {
   await import('reflect-metadata');
   const x509 = await import('@peculiar/x509');
   const subtle = webcrypto.subtle;
-  const newKeys = () => subtle.generateKey(ECDSA, true, ['sign', 'verify']) as Promise<webcrypto.CryptoKeyPair>;
+  const newKeys = () =>
+    subtle.generateKey(ECDSA, true, ['sign', 'verify']) as Promise<webcrypto.CryptoKeyPair>;
   const validity = (now: Instant, days: number) => ({
     // A day back, for containers and machines whose clock runs behind.
     notBefore: new Date(now - DAY),
@@ -216,7 +243,10 @@ async function loadMaker(): Promise<Maker> {
     serialNumber: `01${randomHex(15)}`,
     signingAlgorithm: ECDSA,
   });
-  const pair = (cert: { toString(format: 'pem'): string }, privateKey: webcrypto.CryptoKey): Pair => ({
+  const pair = (
+    cert: { toString(format: 'pem'): string },
+    privateKey: webcrypto.CryptoKey,
+  ): Pair => ({
     cert: `${cert.toString('pem').trim()}\n`,
     key: KeyObject.from(privateKey).export({ type: 'pkcs8', format: 'pem' }) as string,
   });
@@ -231,7 +261,10 @@ async function loadMaker(): Promise<Maker> {
         keys,
         extensions: [
           new x509.BasicConstraintsExtension(true, 0, true),
-          new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+          new x509.KeyUsagesExtension(
+            x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign,
+            true,
+          ),
           await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
         ],
       });
@@ -241,7 +274,10 @@ async function loadMaker(): Promise<Maker> {
     async makeLeaf(authority, names, now) {
       const keys = await newKeys();
       const issuer = new x509.X509Certificate(authority.cert);
-      const spki = createPublicKey(createPrivateKey(authority.key)).export({ type: 'spki', format: 'der' });
+      const spki = createPublicKey(createPrivateKey(authority.key)).export({
+        type: 'spki',
+        format: 'der',
+      });
       const pkcs8 = createPrivateKey(authority.key).export({ type: 'pkcs8', format: 'der' });
       const cert = await x509.X509CertificateGenerator.create({
         ...validity(now, LEAF_DAYS),

@@ -88,6 +88,10 @@ export function parseDuration(text: string): number | undefined {
 }
 
 function sum(days: number, h?: string, m?: string, s?: string): number | undefined {
-  const ms = days * DAY + Number(h ?? 0) * HOUR + Number(m ?? 0) * MINUTE + Math.round(Number(s ?? 0) * SECOND);
+  const ms =
+    days * DAY +
+    Number(h ?? 0) * HOUR +
+    Number(m ?? 0) * MINUTE +
+    Math.round(Number(s ?? 0) * SECOND);
   return ms <= INSTANT_MAX ? ms : undefined;
 }

@@ -14,10 +14,22 @@ export interface AgentCall {
   sessionId?: string | undefined;
 }
 
-const CONNECTION_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EPIPE', 'EAI_AGAIN', 'UND_ERR_SOCKET']);
+const CONNECTION_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOTFOUND',
+  'EPIPE',
+  'EAI_AGAIN',
+  'UND_ERR_SOCKET',
+]);
 
 /** POSTs to a local container (contract/agents.md 13.7). Redirects are answers; the ceiling is real time. Never rejects. */
-export async function forward(host: HostClock, url: string, call: AgentCall, ceilingMs: number): Promise<Arrival> {
+export async function forward(
+  host: HostClock,
+  url: string,
+  call: AgentCall,
+  ceilingMs: number,
+): Promise<Arrival> {
   const target = new URL(`${url.replace(/\/+$/, '')}/${call.protocol}`);
   if (call.protocol === 'invocations' && call.sessionId !== undefined) {
     target.searchParams.set('agent_session_id', call.sessionId);
@@ -33,12 +45,20 @@ export async function forward(host: HostClock, url: string, call: AgentCall, cei
       signal: abort.signal,
     });
     const body = await answer.text();
-    return { kind: 'answered', status: answer.status, headers: Object.fromEntries(answer.headers), body };
+    return {
+      kind: 'answered',
+      status: answer.status,
+      headers: Object.fromEntries(answer.headers),
+      body,
+    };
   } catch (error) {
-    if (abort.signal.aborted) return { kind: 'later', afterMs: ceilingMs, outcome: { kind: 'timeout' } };
+    if (abort.signal.aborted)
+      return { kind: 'later', afterMs: ceilingMs, outcome: { kind: 'timeout' } };
     const cause = (error as { cause?: { code?: string; message?: string } }).cause;
     const code = cause?.code ?? '';
-    const message = CONNECTION_CODES.has(code) ? code : (cause?.message ?? (error as Error).message);
+    const message = CONNECTION_CODES.has(code)
+      ? code
+      : (cause?.message ?? (error as Error).message);
     return { kind: 'connection_failed', message };
   } finally {
     cancel();

@@ -3,7 +3,13 @@ import { readFileSync } from 'node:fs';
 import { type Connection, createApp } from './app.ts';
 import { type HostClock, type Instant, systemClock } from './clock.ts';
 import type { Forward } from './endpoint.ts';
-import { ASSUMED_RULES, chooseProfile, isProblem, type Profile, type ProfileName } from './profile.ts';
+import {
+  ASSUMED_RULES,
+  chooseProfile,
+  isProblem,
+  type Profile,
+  type ProfileName,
+} from './profile.ts';
 import { anySeed, type Project, Projects } from './projects.ts';
 import type { World, WorldMade } from './world.ts';
 
@@ -115,8 +121,20 @@ export function createEmulator(options: EmulatorOptions = {}): Emulator {
     controlToken: options.controlToken,
     caPem: options.caPem,
     version: packageVersion(),
-    ready: () => ({ status: 'ready', url, pid: process.pid, store, rate, skip, seed, version: emulated.version }),
-    bug: (error, where) => notice(`foundrite: bug while answering ${where}: ${error instanceof Error ? error.stack : String(error)}`),
+    ready: () => ({
+      status: 'ready',
+      url,
+      pid: process.pid,
+      store,
+      rate,
+      skip,
+      seed,
+      version: emulated.version,
+    }),
+    bug: (error, where) =>
+      notice(
+        `foundrite: bug while answering ${where}: ${error instanceof Error ? error.stack : String(error)}`,
+      ),
   };
   const app = createApp(emulated);
   return {
@@ -134,5 +152,6 @@ export function createEmulator(options: EmulatorOptions = {}): Emulator {
 /** From source the package's own file lies one folder up, compiled two. */
 function packageVersion(): string {
   const up = import.meta.url.endsWith('.ts') ? '../package.json' : '../../package.json';
-  return (JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')) as { version: string }).version;
+  return (JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')) as { version: string })
+    .version;
 }

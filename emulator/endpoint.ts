@@ -16,7 +16,11 @@ export function forwardBy(world: World): Forward {
 }
 
 /** Refusals are answers (contract/agents.md 13.8): a delivery to a disabled agent gets 403 and fails without a retry. */
-export function callAgent(world: World, call: AgentCall, forwardCall: Forward): Arrival | Promise<Arrival> {
+export function callAgent(
+  world: World,
+  call: AgentCall,
+  forwardCall: Forward,
+): Arrival | Promise<Arrival> {
   try {
     const { agent, version } = reachable(world, call.agent);
     const row = readReply(world.store, agent.name);
@@ -38,7 +42,12 @@ export function callAgent(world: World, call: AgentCall, forwardCall: Forward): 
     return { kind: 'answered', ...speak(world.draw, reply, row?.turn ?? 0, heard) };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    return { kind: 'answered', status: error.status, headers: {}, body: JSON.stringify(error.toBody()) };
+    return {
+      kind: 'answered',
+      status: error.status,
+      headers: {},
+      body: JSON.stringify(error.toBody()),
+    };
   }
 }
 
@@ -49,7 +58,8 @@ export function kindOf(version: AgentVersionRow): string {
 function reachable(world: World, name: string): { agent: AgentRow; version: AgentVersionRow } {
   const agent = findAgent(world.store, name);
   const version = agent && latestVersion(world.store, agent);
-  if (!agent || !version) throw notFound(`Agent ${name} doesn't exist`, 'agent/unknown-answers-404');
+  if (!agent || !version)
+    throw notFound(`Agent ${name} doesn't exist`, 'agent/unknown-answers-404');
   if (agent.state === 'disabled') {
     throw new ApiError({
       status: 403,

@@ -3,7 +3,15 @@
  * the calls it opened have returned. It knows no table: what is due is a row with a kind, and each kind has a handler.
  */
 import { type HostClock, type Instant, isoInstant } from './clock.ts';
-import { addStuck, type DueRow, dueAfter, nextConsequence, nextDue, nextOfSubject, takeDue } from './store/due.ts';
+import {
+  addStuck,
+  type DueRow,
+  dueAfter,
+  nextConsequence,
+  nextDue,
+  nextOfSubject,
+  takeDue,
+} from './store/due.ts';
 import type { Firing, World } from './world.ts';
 
 /** Runs one due row inside a turn. What must reach the outside is returned and called after the turn is committed. */
@@ -100,7 +108,8 @@ export class Engine {
     for (;;) {
       this.#settleReturned();
       const next = nextDue(world.store);
-      const more = next !== undefined && next.due_at <= this.#limit(options) && next.due_at < PARKED;
+      const more =
+        next !== undefined && next.due_at <= this.#limit(options) && next.due_at < PARKED;
       if (this.#open.size > 0 && !options.insideCall && (!more || next.due_at > world.now)) {
         if (options.limit === 'paced') return { reason: 'end' };
         await this.#park(options.signal);
@@ -113,13 +122,16 @@ export class Engine {
         const fired = world.fired;
         world.fired = [];
         firedCount += fired.length;
-        if (this.#turnsAtInstant.turns > 0) options.onInstant?.(at, fired, this.#turnsAtInstant.turns);
+        if (this.#turnsAtInstant.turns > 0)
+          options.onInstant?.(at, fired, this.#turnsAtInstant.turns);
         this.#turnsAtInstant = { at, turns: 0 };
         if (options.signal?.aborted) return { reason: 'cancelled' };
         if (this.#stopRequested) return { reason: 'stop' };
         if (this.#heldGate !== undefined && more) return { reason: 'held', gate: this.#heldGate };
-        if (options.firedMax !== undefined && firedCount >= options.firedMax && more) return { reason: 'fired_max' };
-        if (options.wallMaxMs !== undefined && host.now() - startedAt > options.wallMaxMs && more) return { reason: 'wall' };
+        if (options.firedMax !== undefined && firedCount >= options.firedMax && more)
+          return { reason: 'fired_max' };
+        if (options.wallMaxMs !== undefined && host.now() - startedAt > options.wallMaxMs && more)
+          return { reason: 'wall' };
       }
       if (!more) return { reason: 'end' };
       const stuck = this.#runBatch(next);
@@ -145,7 +157,10 @@ export class Engine {
     if (this.#turnsAtInstant.at !== at) this.#turnsAtInstant = { at, turns: 0 };
     this.#turnsAtInstant.turns += 1;
     if (this.#turnsAtInstant.turns > turnsMax) {
-      return { reason: 'stuck', detail: `more than ${turnsMax} turns at one instant (setting instant_turns_max)` };
+      return {
+        reason: 'stuck',
+        detail: `more than ${turnsMax} turns at one instant (setting instant_turns_max)`,
+      };
     }
     let calls: Call[];
     try {
@@ -183,8 +198,13 @@ export class Engine {
     const { world } = this;
     const message = error instanceof Error ? error.message : String(error);
     addStuck(world.store, item, message);
-    world.record({ kind: 'stuck', data: { item: item.kind, ref: item.ref, due_at: isoInstant(item.due_at), error: message } });
-    this.#options.notice(`foundrite: ${item.kind} ${item.ref} is stuck: ${error instanceof Error ? error.stack : message}`);
+    world.record({
+      kind: 'stuck',
+      data: { item: item.kind, ref: item.ref, due_at: isoInstant(item.due_at), error: message },
+    });
+    this.#options.notice(
+      `foundrite: ${item.kind} ${item.ref} is stuck: ${error instanceof Error ? error.stack : message}`,
+    );
   }
 
   #startCalls(calls: Call[]): void {
@@ -295,7 +315,10 @@ export class Engine {
 
   /** What pins the clock to its instant, or is held by a gate. */
   get holds(): { kind: 'call' | 'gate'; what: string }[] {
-    const calls = [...this.#open.keys()].map((call) => ({ kind: 'call' as const, what: call.subject }));
+    const calls = [...this.#open.keys()].map((call) => ({
+      kind: 'call' as const,
+      what: call.subject,
+    }));
     const gates = new Set([...this.#heldByGates.values(), ...this.#gates.keys()]);
     return [...calls, ...[...gates].map((what) => ({ kind: 'gate' as const, what }))];
   }
@@ -357,7 +380,9 @@ export class Engine {
       const stop = await this.drive({ limit: next.due_at, insideCall: this.#open.size > 0 });
       return stop?.reason === 'end';
     }
-    const open = [...this.#open].filter(([call]) => subject === undefined || call.subject === subject).map(([, done]) => done);
+    const open = [...this.#open]
+      .filter(([call]) => subject === undefined || call.subject === subject)
+      .map(([, done]) => done);
     if (open.length === 0) return false;
     await Promise.race(open);
     await this.drive({ limit: world.now });
@@ -377,7 +402,9 @@ export class Engine {
         resolve();
       });
     });
-    const cancelNotice = this.#options.host.after(BLOCKED_NOTICE_MS, () => this.#noticeBlocked(wait));
+    const cancelNotice = this.#options.host.after(BLOCKED_NOTICE_MS, () =>
+      this.#noticeBlocked(wait),
+    );
     this.#waiting.add(wait);
     try {
       world.turn(() => world.addDue(at, 0, 'wake', 'wake', 'wake'));

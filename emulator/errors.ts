@@ -35,7 +35,12 @@ export class ApiError extends Error {
 
   /** The error envelope of contract/routines.md 8.1: always nested, because every JavaScript client crashes on a flat one. */
   toBody(): { error: Record<string, unknown> } {
-    const error: Record<string, unknown> = { code: this.code, message: this.message, param: this.param ?? null, type: this.type };
+    const error: Record<string, unknown> = {
+      code: this.code,
+      message: this.message,
+      param: this.param ?? null,
+      type: this.type,
+    };
     return { error };
   }
 }

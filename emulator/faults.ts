@@ -66,21 +66,44 @@ function readEntry(text: string, fired: number): FaultEntry {
 
 /** All forms of one fault, from the shortest: 503, timeout, { status, headers, body }, { delay }, { kind, … }. */
 function readFault(value: unknown): Fault {
-  if (typeof value === 'number') return { kind: 'status', status: value, headers: {}, body: undefined, delayMs: 0 };
+  if (typeof value === 'number')
+    return { kind: 'status', status: value, headers: {}, body: undefined, delayMs: 0 };
   if (typeof value === 'string') return { kind: value, delayMs: 0 } as Fault;
-  const { kind, status, headers, body, delay, every, bytes, set, remove, name } = value as Record<string, unknown>;
+  const { kind, status, headers, body, delay, every, bytes, set, remove, name } = value as Record<
+    string,
+    unknown
+  >;
   const delayMs = delay === undefined ? 0 : durationOf(delay);
   if (status !== undefined) {
-    const lower = Object.entries((headers ?? {}) as Record<string, unknown>).map(([key, text]) => [key.toLowerCase(), String(text)]);
-    return { kind: 'status', status: status as number, headers: Object.fromEntries(lower), body, delayMs };
+    const lower = Object.entries((headers ?? {}) as Record<string, unknown>).map(([key, text]) => [
+      key.toLowerCase(),
+      String(text),
+    ]);
+    return {
+      kind: 'status',
+      status: status as number,
+      headers: Object.fromEntries(lower),
+      body,
+      delayMs,
+    };
   }
   switch (kind) {
     case undefined:
       return { kind: 'ok', delayMs };
     case 'slow_body':
-      return { kind, everyMs: durationOf(every), bytes: (bytes as number | undefined) ?? SLOW_BODY_BYTES, delayMs };
+      return {
+        kind,
+        everyMs: durationOf(every),
+        bytes: (bytes as number | undefined) ?? SLOW_BODY_BYTES,
+        delayMs,
+      };
     case 'rewrite':
-      return { kind, set: (set ?? {}) as Record<string, unknown>, remove: (remove ?? []) as string[], delayMs };
+      return {
+        kind,
+        set: (set ?? {}) as Record<string, unknown>,
+        remove: (remove ?? []) as string[],
+        delayMs,
+      };
     case 'gate':
       return { kind, name: String(name), delayMs };
     default:
@@ -93,13 +116,16 @@ function durationOf(value: unknown): number {
 }
 
 /** The field of the first duration in a plan that is none, for the edge to refuse. */
-export function badDuration(entries: readonly unknown[]): { param: string; value: unknown } | undefined {
+export function badDuration(
+  entries: readonly unknown[],
+): { param: string; value: unknown } | undefined {
   const look = (value: unknown, param: string): { param: string; value: unknown } | undefined => {
     if (typeof value !== 'object' || value === null) return undefined;
     for (const [key, inner] of Object.entries(value)) {
       const path = Array.isArray(value) ? `${param}[${key}]` : `${param}.${key}`;
       if (key === 'body' || key === 'set') continue;
-      if ((key === 'delay' || key === 'every') && parseDuration(String(inner)) === undefined) return { param: path, value: inner };
+      if ((key === 'delay' || key === 'every') && parseDuration(String(inner)) === undefined)
+        return { param: path, value: inner };
       const found = look(inner, path);
       if (found) return found;
     }
@@ -127,14 +153,25 @@ export class FaultPlan {
   }
 
   /** The fault of one attempt of a delivery, counted; undefined when all is well. Inside a turn. */
-  ofAttempt(draw: Draw, agent: string, protocol: string, run: string, attempt: number): { fault: Fault; ordinal: number } | undefined {
+  ofAttempt(
+    draw: Draw,
+    agent: string,
+    protocol: string,
+    run: string,
+    attempt: number,
+  ): { fault: Fault; ordinal: number } | undefined {
     const named = (entry: FaultEntry) =>
-      (entry.agent === agent || entry.agent === '*') && (entry.protocol === undefined || entry.protocol === protocol);
+      (entry.agent === agent || entry.agent === '*') &&
+      (entry.protocol === undefined || entry.protocol === protocol);
     return this.#match(named, draw, run, attempt);
   }
 
   /** The fault of the emulator's own answer, counted; undefined when all is well. Inside a turn. */
-  ofOperation(draw: Draw, operation: string, key: string): { fault: Fault; ordinal: number } | undefined {
+  ofOperation(
+    draw: Draw,
+    operation: string,
+    key: string,
+  ): { fault: Fault; ordinal: number } | undefined {
     const ordinal = this.#read().findIndex((entry) => entry.operation === operation);
     const attempt = (this.#read()[ordinal]?.fired ?? 0) + 1;
     return this.#match((entry) => entry.operation === operation, draw, key, attempt);
@@ -145,10 +182,19 @@ export class FaultPlan {
     return this.#read().some((entry) => entry.operation === operation);
   }
 
-  #match(named: (entry: FaultEntry) => boolean, draw: Draw, key: string, attempt: number): { fault: Fault; ordinal: number } | undefined {
+  #match(
+    named: (entry: FaultEntry) => boolean,
+    draw: Draw,
+    key: string,
+    attempt: number,
+  ): { fault: Fault; ordinal: number } | undefined {
     for (const [ordinal, entry] of this.#read().entries()) {
       if (!named(entry) || (entry.times !== undefined && entry.fired >= entry.times)) continue;
-      if (entry.probability !== undefined && draw.fraction(`fault ${ordinal}`, key, attempt) >= entry.probability) continue;
+      if (
+        entry.probability !== undefined &&
+        draw.fraction(`fault ${ordinal}`, key, attempt) >= entry.probability
+      )
+        continue;
       const fault = entry.attempts ? entry.attempts[attempt - 1] : entry.fault;
       const nothing = fault === undefined || (fault.kind === 'ok' && fault.delayMs === 0);
       if (nothing && !entry.attempts) return undefined;
@@ -164,7 +210,10 @@ export class FaultPlan {
 }
 
 /** What a call gave: at once, at a later instant, or held by a gate. */
-export type Arrival = Outcome | { kind: 'later'; afterMs: number; outcome: Outcome } | { kind: 'held'; gate: string };
+export type Arrival =
+  | Outcome
+  | { kind: 'later'; afterMs: number; outcome: Outcome }
+  | { kind: 'held'; gate: string };
 
 /** A call through a fault. `ceilingMs` is how long the caller waits for its answer. */
 export function throughFault(
@@ -174,16 +223,28 @@ export function throughFault(
 ): Arrival | Promise<Arrival> {
   if (fault === undefined) return call();
   const late = (outcome: Outcome, afterMs: number): Arrival => {
-    if (afterMs > ceilingMs) return { kind: 'later', afterMs: ceilingMs, outcome: { kind: 'timeout' } };
+    if (afterMs > ceilingMs)
+      return { kind: 'later', afterMs: ceilingMs, outcome: { kind: 'timeout' } };
     return afterMs === 0 ? outcome : { kind: 'later', afterMs, outcome };
   };
   switch (fault.kind) {
     case 'status':
-      return late({ kind: 'answered', status: fault.status, headers: fault.headers, body: injectedBody(fault) }, fault.delayMs);
+      return late(
+        {
+          kind: 'answered',
+          status: fault.status,
+          headers: fault.headers,
+          body: injectedBody(fault),
+        },
+        fault.delayMs,
+      );
     case 'timeout':
       return { kind: 'later', afterMs: ceilingMs, outcome: { kind: 'timeout' } };
     case 'disconnect':
-      return late({ kind: 'connection_failed', message: 'connection reset (fault disconnect)' }, fault.delayMs);
+      return late(
+        { kind: 'connection_failed', message: 'connection reset (fault disconnect)' },
+        fault.delayMs,
+      );
     case 'gate':
       return { kind: 'held', gate: fault.name };
     case 'lose_response':
@@ -193,29 +254,45 @@ export function throughFault(
     case 'ok':
     case 'garble':
     case 'rewrite':
-      return change(call(), (outcome) => late(outcome.kind === 'answered' ? { ...outcome, ...altered(fault, outcome) } : outcome, fault.delayMs));
+      return change(call(), (outcome) =>
+        late(
+          outcome.kind === 'answered' ? { ...outcome, ...altered(fault, outcome) } : outcome,
+          fault.delayMs,
+        ),
+      );
   }
 }
 
-function change(arrival: Arrival | Promise<Arrival>, to: (outcome: Outcome) => Arrival): Arrival | Promise<Arrival> {
-  const one = (value: Arrival) => (value.kind === 'later' || value.kind === 'held' ? value : to(value));
+function change(
+  arrival: Arrival | Promise<Arrival>,
+  to: (outcome: Outcome) => Arrival,
+): Arrival | Promise<Arrival> {
+  const one = (value: Arrival) =>
+    value.kind === 'later' || value.kind === 'held' ? value : to(value);
   return arrival instanceof Promise ? arrival.then(one) : one(arrival);
 }
 
 function slowBodyMs(fault: { everyMs: number; bytes: number }, outcome: Outcome): number {
-  return outcome.kind === 'answered' ? Math.ceil(Buffer.byteLength(outcome.body) / fault.bytes) * fault.everyMs : 0;
+  return outcome.kind === 'answered'
+    ? Math.ceil(Buffer.byteLength(outcome.body) / fault.bytes) * fault.everyMs
+    : 0;
 }
 
 /** The body of an injected status: what the plan says, or the error envelope. */
 export function injectedBody(fault: { status: number; body: unknown }): string {
   if (typeof fault.body === 'string') return fault.body;
   const message = `A fault of the plan answers ${fault.status}.`;
-  return JSON.stringify(fault.body ?? { error: { code: 'injected_fault', message, param: null, type: 'injected_fault' } });
+  return JSON.stringify(
+    fault.body ?? {
+      error: { code: 'injected_fault', message, param: null, type: 'injected_fault' },
+    },
+  );
 }
 
 /** An answer's body after its bytes were damaged or its fields rewritten. */
 export function altered(fault: Fault, answer: { body: string }): { body: string } {
-  if (fault.kind === 'garble') return { body: `${answer.body.slice(0, Math.floor(answer.body.length / 2))}\u0000` };
+  if (fault.kind === 'garble')
+    return { body: `${answer.body.slice(0, Math.floor(answer.body.length / 2))}\u0000` };
   if (fault.kind !== 'rewrite') return { body: answer.body };
   const body = JSON.parse(answer.body === '' ? 'null' : answer.body) as unknown;
   const root = { '': body };

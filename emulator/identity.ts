@@ -20,7 +20,10 @@ export interface IdentityOptions {
 }
 
 /** `GET ?resource=…&api-version=2019-08-01`. Never fails otherwise than by an answer. */
-export function answerIdentity(request: Request, { secret, now = systemClock.now() }: IdentityOptions = {}): Response {
+export function answerIdentity(
+  request: Request,
+  { secret, now = systemClock.now() }: IdentityOptions = {},
+): Response {
   const query = new URL(request.url).searchParams;
   const header = request.headers.get('x-identity-header');
   if (!header) {
@@ -102,7 +105,9 @@ export function principalOf(authorization: string | null | undefined): Principal
   if (token === undefined) return { kind: 'none' };
 
   const claims = claimsOf(token);
-  const who = [claims.oid, claims.sub, claims.appid].find((claim) => typeof claim === 'string' && claim !== '');
+  const who = [claims.oid, claims.sub, claims.appid].find(
+    (claim) => typeof claim === 'string' && claim !== '',
+  );
   const audience = Array.isArray(claims.aud) ? claims.aud[0] : claims.aud;
   return {
     kind: 'bearer',

@@ -20,7 +20,8 @@ export function drawFrom(seed: string): Draw {
     hash('sha256', `${seed}\n${purpose}\n${parent}\n${ordinal}`, 'hex');
   return {
     seed,
-    id: (prefix, purpose, parent, ordinal) => `${prefix}${digest(purpose, parent, ordinal).slice(0, 24)}`,
+    id: (prefix, purpose, parent, ordinal) =>
+      `${prefix}${digest(purpose, parent, ordinal).slice(0, 24)}`,
     fraction: (purpose, parent, ordinal) =>
       Number.parseInt(digest(purpose, parent, ordinal).slice(0, 13), 16) / 2 ** 52,
     uuid(purpose, parent, ordinal) {

@@ -19,30 +19,72 @@ interface SwitchDefinition {
 
 /** Every switch. Basis and source of each are in the ledger under the rule. */
 export const SWITCHES = {
-  envelope: { rule: 'list/envelope', values: ['superset', 'v1', 'v2'], v1preview: 'v1', v2preview: 'v2' },
-  timestamps: { rule: 'routine/timestamps', values: ['auto', 'unix', 'iso'], v1preview: 'iso', v2preview: 'unix' },
+  envelope: {
+    rule: 'list/envelope',
+    values: ['superset', 'v1', 'v2'],
+    v1preview: 'v1',
+    v2preview: 'v2',
+  },
+  timestamps: {
+    rule: 'routine/timestamps',
+    values: ['auto', 'unix', 'iso'],
+    v1preview: 'iso',
+    v2preview: 'unix',
+  },
   default_order: { rule: 'list/default-order', values: ['asc', 'desc'] },
-  limit_out_of_range: { rule: 'list/limit-1-to-100', values: ['clamp', 'refuse'], v1preview: 'refuse', v2preview: 'refuse' },
-  require_preview_header: { rule: 'request/preview-header', values: ['off', 'on'], v1preview: 'on' },
+  limit_out_of_range: {
+    rule: 'list/limit-1-to-100',
+    values: ['clamp', 'refuse'],
+    v1preview: 'refuse',
+    v2preview: 'refuse',
+  },
+  require_preview_header: {
+    rule: 'request/preview-header',
+    values: ['off', 'on'],
+    v1preview: 'on',
+  },
   require_api_version: { rule: 'request/api-version', values: ['off', 'on'], v2preview: 'on' },
-  unknown_api_version: { rule: 'request/api-version-known', values: ['accept', 'refuse'], v2preview: 'refuse' },
+  unknown_api_version: {
+    rule: 'request/api-version-known',
+    values: ['accept', 'refuse'],
+    v2preview: 'refuse',
+  },
   token_audience: { rule: 'request/token-audience', values: ['any', 'checked'] },
   put_create_status: { rule: 'routine/put-answers-200', values: ['200', '201'] },
   delete_missing: { rule: 'routine/delete-missing', values: ['204', '404'], v1preview: '404' },
   routine_names: { rule: 'routine/name-characters', values: ['any', 'plain'] },
   trigger_names: { rule: 'routine/trigger-name-characters', values: ['any', 'plain'] },
-  require_agent_identity: { rule: 'routine/agent-has-identity', values: ['off', 'on'], v1preview: 'on' },
-  workflow_agents: { rule: 'routine/workflow-agents', values: ['accept', 'refuse'], v2preview: 'refuse' },
+  require_agent_identity: {
+    rule: 'routine/agent-has-identity',
+    values: ['off', 'on'],
+    v1preview: 'on',
+  },
+  workflow_agents: {
+    rule: 'routine/workflow-agents',
+    values: ['accept', 'refuse'],
+    v2preview: 'refuse',
+  },
   agent_checked: { rule: 'routine/agent-exists', values: ['on_put', 'on_fire'] },
-  agent_endpoint_id: { rule: 'action/endpoint-id', values: ['accept', 'refuse'], v1preview: 'refuse' },
-  event_triggers: { rule: 'routine/event-triggers', values: ['accept', 'refuse'], v1preview: 'refuse' },
+  agent_endpoint_id: {
+    rule: 'action/endpoint-id',
+    values: ['accept', 'refuse'],
+    v1preview: 'refuse',
+  },
+  event_triggers: {
+    rule: 'routine/event-triggers',
+    values: ['accept', 'refuse'],
+    v1preview: 'refuse',
+  },
   conversation_field: {
     rule: 'action/conversation-spelling',
     values: ['both', 'conversation_id', 'conversation'],
     v1preview: 'conversation_id',
     v2preview: 'conversation',
   },
-  conversation_conflict: { rule: 'action/conversation-conflict', values: ['refuse', 'conversation'] },
+  conversation_conflict: {
+    rule: 'action/conversation-conflict',
+    values: ['refuse', 'conversation'],
+  },
   missing_time_zone: { rule: 'routine/schedule-needs-time-zone', values: ['refuse', 'utc'] },
   past_timer: { rule: 'routine/timer-is-future', values: ['refuse', 'never_fires'] },
   timer_zone: { rule: 'routine/timer-time-zone', values: ['accept', 'refuse'] },
@@ -58,7 +100,10 @@ export const SWITCHES = {
     v2preview: 'required',
   },
   dispatch_when_disabled: { rule: 'dispatch/when-disabled', values: ['allow', 'refuse'] },
-  dispatch_source: { rule: 'dispatch/attempt-source', values: ['queued_dispatch', 'manual_dispatch'] },
+  dispatch_source: {
+    rule: 'dispatch/attempt-source',
+    values: ['queued_dispatch', 'manual_dispatch'],
+  },
   dispatch_repeat: { rule: 'dispatch/repeat', values: ['new_run', 'same_run'] },
   run_status: { rule: 'run/status-words', values: ['upper', 'title'] },
   runs_of_deleted: { rule: 'run/kept-after-delete', values: ['listed', 'hidden'] },
@@ -71,7 +116,10 @@ export const SWITCHES = {
   late_schedule: { rule: 'schedule/late', values: ['skip', 'once', 'all'] },
   late_timer: { rule: 'timer/late', values: ['fire', 'drop'] },
   dedup_versions: { rule: 'agent/identical-definition', values: ['on', 'off'] },
-  disabled_agent_code: { rule: 'agent/disabled-answers-403', values: ['agent_disabled', 'AgentDisabled'] },
+  disabled_agent_code: {
+    rule: 'agent/disabled-answers-403',
+    values: ['agent_disabled', 'AgentDisabled'],
+  },
 } as const satisfies Record<string, SwitchDefinition>;
 
 export type SwitchName = keyof typeof SWITCHES;
@@ -132,17 +180,26 @@ export interface ProfileProblem {
 }
 
 /** Applies a change to a base; naming a profile sets every switch first. Answers the profile, or the first problem. */
-export function chooseProfile(base: Profile | undefined, change: ProfileChange): Profile | ProfileProblem {
+export function chooseProfile(
+  base: Profile | undefined,
+  change: ProfileChange,
+): Profile | ProfileProblem {
   const name = change.profile ?? base?.name ?? 'lenient';
   if (!isOneOf(PROFILES, name)) {
-    return { param: 'profile', message: `There is no profile '${name}'. Use one of: ${PROFILES.join(', ')}.` };
+    return {
+      param: 'profile',
+      message: `There is no profile '${name}'. Use one of: ${PROFILES.join(', ')}.`,
+    };
   }
   const switches: Record<string, string> =
     base && change.profile === undefined ? { ...base.switches } : switchesOf(name);
   for (const [key, value] of Object.entries(change.switches ?? {})) {
     const definition = (SWITCHES as Record<string, SwitchDefinition>)[key];
     if (!definition || !Object.hasOwn(SWITCHES, key)) {
-      return { param: `switches.${key}`, message: `There is no switch '${key}'. ${nearest(key, Object.keys(SWITCHES))}` };
+      return {
+        param: `switches.${key}`,
+        message: `There is no switch '${key}'. ${nearest(key, Object.keys(SWITCHES))}`,
+      };
     }
     if (!definition.values.includes(String(value))) {
       return {
@@ -165,13 +222,25 @@ function readSetting(key: string, value: unknown): number | ProfileProblem {
   const param = `settings.${key}`;
   const definition = (SETTINGS as Record<string, SettingDefinition>)[key];
   if (!definition || !Object.hasOwn(SETTINGS, key)) {
-    return { param, message: `There is no setting '${key}'. ${nearest(key, Object.keys(SETTINGS))}` };
+    return {
+      param,
+      message: `There is no setting '${key}'. ${nearest(key, Object.keys(SETTINGS))}`,
+    };
   }
   const text = typeof value === 'string' && !/^\d+$/.test(value);
   const number = text && definition.unit === 'ms' ? parseDuration(value) : Number(value);
   const usable = typeof value === 'number' || (typeof value === 'string' && value !== '');
-  if (!usable || number === undefined || !Number.isInteger(number) || number < definition.min || number > definition.max) {
-    const unit = definition.unit === 'ms' ? "a duration such as '30s' (a bare number is milliseconds)" : 'a whole number';
+  if (
+    !usable ||
+    number === undefined ||
+    !Number.isInteger(number) ||
+    number < definition.min ||
+    number > definition.max
+  ) {
+    const unit =
+      definition.unit === 'ms'
+        ? "a duration such as '30s' (a bare number is milliseconds)"
+        : 'a whole number';
     return {
       param,
       message: `The setting '${key}' cannot be ${JSON.stringify(value)}. Use ${unit} from ${definition.min} to ${definition.max}.`,
@@ -189,14 +258,20 @@ function switchesOf(profile: ProfileName): Record<string, string> {
 }
 
 function defaultSettings(): Record<string, number> {
-  return Object.fromEntries(Object.entries(SETTINGS).map(([key, definition]) => [key, definition.default]));
+  return Object.fromEntries(
+    Object.entries(SETTINGS).map(([key, definition]) => [key, definition.default]),
+  );
 }
 
 /** How many assumed rules are in force: every switch stands for one. */
 export const ASSUMED_RULES = Object.keys(SWITCHES).length;
 
 function nearest(word: string, words: string[]): string {
-  const near = words.filter((other) => other.includes(word) || word.split('_').some((part) => part.length > 3 && other.includes(part)));
+  const near = words.filter(
+    (other) =>
+      other.includes(word) ||
+      word.split('_').some((part) => part.length > 3 && other.includes(part)),
+  );
   return `Known are: ${(near.length > 0 ? near : words).join(', ')}.`;
 }
 

@@ -10,7 +10,16 @@ import { FaultPlan } from './faults.ts';
 import { randomHex } from './ids.ts';
 import type { Profile } from './profile.ts';
 import { writePlan } from './store/faults.ts';
-import { clearStore, copyFrom, copyTo, nowOfCopy, openStore, removeStore, type Store, snapshotFolder } from './store/store.ts';
+import {
+  clearStore,
+  copyFrom,
+  copyTo,
+  nowOfCopy,
+  openStore,
+  removeStore,
+  type Store,
+  snapshotFolder,
+} from './store/store.ts';
 import { type DeliveryContext, deliveryHandlers, settleInterrupted } from './work/delivery.ts';
 import { makeDemoAgents } from './work/demo.ts';
 import { firingHandlers, moveLate } from './work/firing.ts';
@@ -96,7 +105,10 @@ export class Projects {
   /** Makes a world that must not be there yet. */
   create(made: WorldMade): Project {
     if (this.#open.has(made.project)) {
-      throw conflict(`The project '${made.project}' is there already. Reset it, delete it, or use another name.`, 'control/project-is-made-once');
+      throw conflict(
+        `The project '${made.project}' is there already. Reset it, delete it, or use another name.`,
+        'control/project-is-made-once',
+      );
     }
     return this.#openProject(made);
   }
@@ -107,13 +119,21 @@ export class Projects {
     const store = openStore(made.project, options);
     const world = new World(store, options.host, made);
     const faults = new FaultPlan(store);
-    const handlers: Record<string, DueHandler> = { ...firingHandlers, ...deliveryHandlers(() => context), wake: () => undefined };
+    const handlers: Record<string, DueHandler> = {
+      ...firingHandlers,
+      ...deliveryHandlers(() => context),
+      wake: () => undefined,
+    };
     const engine = new Engine(world, handlers, {
       host: options.host,
       breathe: () => new Promise((resolve) => setImmediate(resolve)),
       notice: options.notice,
     });
-    const context: DeliveryContext = { engine, faults, forward: (options.forward ?? forwardBy)(world) };
+    const context: DeliveryContext = {
+      engine,
+      faults,
+      forward: (options.forward ?? forwardBy)(world),
+    };
     const project: Project = { world, engine, faults, context, reads: new Map() };
     engine.onLate = (now) => moveLate(world, now);
     this.#open.set(made.project, project);
@@ -125,11 +145,19 @@ export class Projects {
   #makeRoom(): void {
     if (this.#open.size < PROJECTS_MAX) return;
     for (const [name, project] of this.#open) {
-      if (project.world.store.path === undefined || project.engine.busy || project.engine.waitingFor.length > 0) continue;
+      if (
+        project.world.store.path === undefined ||
+        project.engine.busy ||
+        project.engine.waitingFor.length > 0
+      )
+        continue;
       this.close(name);
       return;
     }
-    throw conflict(`There are ${PROJECTS_MAX} projects, and none of them can be closed. Delete one, or use --data-dir.`, 'control/projects-max-256');
+    throw conflict(
+      `There are ${PROJECTS_MAX} projects, and none of them can be closed. Delete one, or use --data-dir.`,
+      'control/projects-max-256',
+    );
   }
 
   /** The first turn of a world: its journal begins with what it was made with, so that it can be made again. */
@@ -174,22 +202,30 @@ export class Projects {
     const project = this.#open.get(name) ?? this.get(name);
     this.close(name);
     removeStore(project.world.store);
-    if (this.#snapshotDir) rmSync(this.#snapshotFolder(project.world.store, name), { recursive: true, force: true });
+    if (this.#snapshotDir)
+      rmSync(this.#snapshotFolder(project.world.store, name), { recursive: true, force: true });
   }
 
   /** Back to how the world was made, or to a snapshot; in a new epoch, so that nothing of the old one arrives. */
   reset(project: Project, snapshot: string | undefined): void {
     const { world, engine, faults } = project;
-    const path = snapshot === undefined ? undefined : this.#snapshotPath(world.store, world.project, snapshot);
+    const path =
+      snapshot === undefined ? undefined : this.#snapshotPath(world.store, world.project, snapshot);
     if (path !== undefined && !existsSync(path)) {
       const known = this.snapshots(project).map((entry) => entry.name);
-      throw notFound(`There is no snapshot '${snapshot}' of project '${world.project}'. Known are: ${known.join(', ') || 'none'}.`, 'snapshot/known');
+      throw notFound(
+        `There is no snapshot '${snapshot}' of project '${world.project}'. Known are: ${known.join(', ') || 'none'}.`,
+        'snapshot/known',
+      );
     }
     engine.forget();
     const { made } = world;
     if (path === undefined) world.turn(() => clearStore(world.store));
     else copyFrom(world.store, path);
-    world.reload({ ...made, now: made.nowNamed || made.rate === 0 ? made.now : this.options.host.now() });
+    world.reload({
+      ...made,
+      now: made.nowNamed || made.rate === 0 ? made.now : this.options.host.now(),
+    });
     faults.forget();
     project.reads.clear();
     if (path === undefined) this.#begin(project, world.made);
@@ -212,7 +248,11 @@ export class Projects {
       .sort()
       .map((file) => {
         const path = join(folder, file);
-        return { name: file.slice(0, -'.db'.length), bytes: statSync(path).size, now: nowOfCopy(project.world.store, path) };
+        return {
+          name: file.slice(0, -'.db'.length),
+          bytes: statSync(path).size,
+          now: nowOfCopy(project.world.store, path),
+        };
       });
   }
 
@@ -236,4 +276,3 @@ export class Projects {
 export function anySeed(): string {
   return randomHex(6);
 }
-

@@ -30,7 +30,9 @@ export async function replayJournal(lines: readonly string[]): Promise<string[]>
   const parsed = lines.filter((line) => line.trim() !== '').map(readLine);
   const [first] = parsed;
   if (first?.kind !== 'world') {
-    throw new ReplayError('A journal begins with the line of kind world. This one does not: the ring has lost its beginning, or it was filtered.');
+    throw new ReplayError(
+      'A journal begins with the line of kind world. This one does not: the ring has lost its beginning, or it was filtered.',
+    );
   }
   const made = first.made as WorldMade;
   let hostNow: Instant = made.now;
@@ -61,11 +63,18 @@ const INPUTS = new Set(['request', 'control', 'advance', 'skip', 'late', 'outcom
 function readLine(text: string, index: number): Line {
   try {
     const line = JSON.parse(text) as Line;
-    if (typeof line.seq === 'number' && typeof line.kind === 'string' && typeof line.at === 'string') return line;
+    if (
+      typeof line.seq === 'number' &&
+      typeof line.kind === 'string' &&
+      typeof line.at === 'string'
+    )
+      return line;
   } catch {
     // Said below with the line's number, which the parser does not know.
   }
-  throw new ReplayError(`Line ${index + 1} is no line of a canonical journal. Write one with: foundrite journal --canonical`);
+  throw new ReplayError(
+    `Line ${index + 1} is no line of a canonical journal. Write one with: foundrite journal --canonical`,
+  );
 }
 
 /** What follows from the past runs until the journal is as long as it was. */
@@ -73,7 +82,12 @@ function stepTo(project: Project, seq: number): void {
   while (project.world.journalSeq < seq && project.engine.step());
 }
 
-async function apply(emulator: Emulator, project: Project, line: Line, open: Map<string, (arrival: Arrival) => void>): Promise<void> {
+async function apply(
+  emulator: Emulator,
+  project: Project,
+  line: Line,
+  open: Map<string, (arrival: Arrival) => void>,
+): Promise<void> {
   const { world, engine } = project;
   switch (line.kind) {
     case 'request':
@@ -113,25 +127,46 @@ async function apply(emulator: Emulator, project: Project, line: Line, open: Map
 }
 
 function callKey(run: string, project: Project): string {
-  const row = project.world.store.sql('SELECT dispatch_id FROM run WHERE id = ?').get(run) as { dispatch_id: string } | undefined;
+  const row = project.world.store.sql('SELECT dispatch_id FROM run WHERE id = ?').get(run) as
+    | { dispatch_id: string }
+    | undefined;
   return row?.dispatch_id ?? run;
 }
 
-function recorded(open: Map<string, (arrival: Arrival) => void>, call: AgentCall): Promise<Arrival> {
+function recorded(
+  open: Map<string, (arrival: Arrival) => void>,
+  call: AgentCall,
+): Promise<Arrival> {
   return new Promise((resolve) => open.set(call.requestId, resolve));
 }
 
 async function ask(emulator: Emulator, project: Project, line: Line): Promise<void> {
   const operation = operations().find((candidate) => candidate.operationId === line.operation);
-  if (!operation) throw new ReplayError(`Line ${line.seq} names the operation '${String(line.operation)}', which this version does not know.`);
-  if (line.cut !== undefined) throw new ReplayError(`The body of line ${line.seq} had ${String(line.cut)} characters and was cut: this journal cannot be played again.`);
+  if (!operation)
+    throw new ReplayError(
+      `Line ${line.seq} names the operation '${String(line.operation)}', which this version does not know.`,
+    );
+  if (line.cut !== undefined)
+    throw new ReplayError(
+      `The body of line ${line.seq} had ${String(line.cut)} characters and was cut: this journal cannot be played again.`,
+    );
   const params = { project: project.world.project, ...(line.params as Record<string, string>) };
-  const path = operation.path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent((params as Record<string, string>)[name] ?? ''));
+  const path = operation.path.replace(/\{(\w+)\}/g, (_, name: string) =>
+    encodeURIComponent((params as Record<string, string>)[name] ?? ''),
+  );
   const query = new URLSearchParams(line.query as Record<string, string> | undefined).toString();
-  const body = line.raw !== undefined ? String(line.raw) : line.body === undefined ? undefined : JSON.stringify(line.body);
+  const body =
+    line.raw !== undefined
+      ? String(line.raw)
+      : line.body === undefined
+        ? undefined
+        : JSON.stringify(line.body);
   const request = new Request(`http://localhost${path}${query === '' ? '' : `?${query}`}`, {
     method: operation.method.toUpperCase(),
-    headers: { authorization: 'Bearer replay', ...(line.headers as Record<string, string> | undefined) },
+    headers: {
+      authorization: 'Bearer replay',
+      ...(line.headers as Record<string, string> | undefined),
+    },
     ...(body === undefined ? {} : { body }),
   });
   await emulator.fetch(request);

@@ -39,22 +39,35 @@ export interface Heard {
  * The id that an emulated agent's answer to one caller's id carries. A delivery knows it beforehand: that is its
  * `action_correlation_id` (in seed 001 the same value as the run's `response_id`), and repeating a call repeats the id.
  */
-export function answerId(draw: Draw, protocol: 'responses' | 'invocations', requestId: string): string {
+export function answerId(
+  draw: Draw,
+  protocol: 'responses' | 'invocations',
+  requestId: string,
+): string {
   return draw.id(protocol === 'responses' ? 'caresp_' : 'inv_', 'answer', requestId, 1);
 }
 
 /** What an echo or a script says; `turn` counts a script's turns from 0. */
-export function speak(draw: Draw, reply: Exclude<Reply, { kind: 'forward' }>, turn: number, heard: Heard): Spoken {
+export function speak(
+  draw: Draw,
+  reply: Exclude<Reply, { kind: 'forward' }>,
+  turn: number,
+  heard: Heard,
+): Spoken {
   if (reply.kind === 'echo') return say(draw, heard, { text: textOf(inputOf(heard)) });
   const { turns } = reply;
-  if (reply.repeat === 'error' && turn >= turns.length) return say(draw, heard, exhausted(turns.length));
+  if (reply.repeat === 'error' && turn >= turns.length)
+    return say(draw, heard, exhausted(turns.length));
   const index = reply.repeat === 'cycle' ? turn % turns.length : Math.min(turn, turns.length - 1);
   return say(draw, heard, turns[index] ?? { text: '' });
 }
 
 function exhausted(turns: number): ScriptTurn {
   const message = `The script has ${turns} turns, and all were spoken. Add a turn, or set 'repeat' to last or cycle.`;
-  return { status: 500, body: { error: { code: 'script_exhausted', message, param: null, type: 'script_exhausted' } } };
+  return {
+    status: 500,
+    body: { error: { code: 'script_exhausted', message, param: null, type: 'script_exhausted' } },
+  };
 }
 
 function say(draw: Draw, heard: Heard, turn: ScriptTurn): Spoken {
@@ -65,26 +78,49 @@ function say(draw: Draw, heard: Heard, turn: ScriptTurn): Spoken {
   if (heard.protocol === 'invocations') headers['x-agent-invocation-id'] = id;
   if ('status' in turn) {
     const body = typeof turn.body === 'string' ? turn.body : JSON.stringify(turn.body ?? {});
-    return { status: turn.status, headers: { ...headers, ...turn.headers, 'x-foundrite-body-by': 'reply' }, body };
+    return {
+      status: turn.status,
+      headers: { ...headers, ...turn.headers, 'x-foundrite-body-by': 'reply' },
+      body,
+    };
   }
   const status = 'accepted' in turn ? 202 : 200;
   if (heard.protocol === 'invocations') {
     const body = { invocation_id: id, session_id: sessionId, ...invocationBody(turn, heard) };
     return { status, headers, body: JSON.stringify(body) };
   }
-  return { status, headers, body: JSON.stringify(responseObject(draw, id, sessionId, heard, turn)) };
+  return {
+    status,
+    headers,
+    body: JSON.stringify(responseObject(draw, id, sessionId, heard, turn)),
+  };
 }
 
-function invocationBody(turn: Exclude<ScriptTurn, { status: number }>, heard: Heard): Record<string, unknown> {
-  if ('text' in turn) return { status: 'completed', output: turn.text === textOf(inputOf(heard)) ? (heard.body ?? null) : turn.text };
+function invocationBody(
+  turn: Exclude<ScriptTurn, { status: number }>,
+  heard: Heard,
+): Record<string, unknown> {
+  if ('text' in turn)
+    return {
+      status: 'completed',
+      output: turn.text === textOf(inputOf(heard)) ? (heard.body ?? null) : turn.text,
+    };
   if ('failed' in turn) return { status: 'failed', error: turn.failed };
   if ('accepted' in turn) return { status: 'in_progress' };
   return { status: 'completed', tool_calls: turn.tool_calls };
 }
 
 /** The Response object of contract/agents.md 13.3. */
-function responseObject(draw: Draw, id: string, sessionId: string, heard: Heard, turn: Exclude<ScriptTurn, { status: number }>) {
-  const request = (typeof heard.body === 'object' && heard.body !== null ? heard.body : {}) as Record<string, unknown>;
+function responseObject(
+  draw: Draw,
+  id: string,
+  sessionId: string,
+  heard: Heard,
+  turn: Exclude<ScriptTurn, { status: number }>,
+) {
+  const request = (
+    typeof heard.body === 'object' && heard.body !== null ? heard.body : {}
+  ) as Record<string, unknown>;
   const conversation = conversationOf(request.conversation);
   return {
     id,
@@ -97,11 +133,13 @@ function responseObject(draw: Draw, id: string, sessionId: string, heard: Heard,
     incomplete_details: null,
     instructions: null,
     max_output_tokens: null,
-    metadata: typeof request.metadata === 'object' && request.metadata !== null ? request.metadata : {},
+    metadata:
+      typeof request.metadata === 'object' && request.metadata !== null ? request.metadata : {},
     model: typeof request.model === 'string' ? request.model : 'foundrite',
     output: outputItems(draw, id, turn),
     parallel_tool_calls: true,
-    previous_response_id: typeof request.previous_response_id === 'string' ? request.previous_response_id : null,
+    previous_response_id:
+      typeof request.previous_response_id === 'string' ? request.previous_response_id : null,
     reasoning: { effort: null, summary: null },
     store: true,
     temperature: 1,
@@ -118,7 +156,11 @@ function responseObject(draw: Draw, id: string, sessionId: string, heard: Heard,
   };
 }
 
-function outputItems(draw: Draw, id: string, turn: Exclude<ScriptTurn, { status: number }>): unknown[] {
+function outputItems(
+  draw: Draw,
+  id: string,
+  turn: Exclude<ScriptTurn, { status: number }>,
+): unknown[] {
   if ('text' in turn) {
     return [
       {
@@ -136,7 +178,8 @@ function outputItems(draw: Draw, id: string, turn: Exclude<ScriptTurn, { status:
       id: draw.id('fc_', 'tool call', id, index),
       call_id: draw.id('call_', 'tool call', id, index),
       name: call.name,
-      arguments: typeof call.arguments === 'string' ? call.arguments : JSON.stringify(call.arguments ?? {}),
+      arguments:
+        typeof call.arguments === 'string' ? call.arguments : JSON.stringify(call.arguments ?? {}),
       status: 'completed',
     }));
   }
@@ -164,7 +207,10 @@ function textOf(input: unknown): string {
     const content = (last as { content?: unknown } | null)?.content;
     if (typeof content === 'string') return content;
     if (Array.isArray(content)) {
-      return content.map((part) => (part as { text?: unknown })?.text).filter((text) => typeof text === 'string').join('');
+      return content
+        .map((part) => (part as { text?: unknown })?.text)
+        .filter((text) => typeof text === 'string')
+        .join('');
     }
   }
   return JSON.stringify(input);

@@ -31,8 +31,14 @@ export type NextStep =
  * The outcome table of seed 001, "Downstream call outcomes": 2xx completes; 408, 429, 5xx, a timeout and a transient
  * failure are retried while attempts remain; any other answer fails at once. `attempt` counts from 1.
  */
-export function nextStep(policy: RetryPolicy, attempt: number, outcome: Outcome, endedAt: Instant): NextStep {
-  if (outcome.kind === 'answered' && outcome.status >= 200 && outcome.status < 300) return { kind: 'complete' };
+export function nextStep(
+  policy: RetryPolicy,
+  attempt: number,
+  outcome: Outcome,
+  endedAt: Instant,
+): NextStep {
+  if (outcome.kind === 'answered' && outcome.status >= 200 && outcome.status < 300)
+    return { kind: 'complete' };
   if (isRetryable(outcome) && attempt < policy.attemptsMax) {
     return { kind: 'retry', dueAt: endedAt + waitMs(policy, attempt, outcome, endedAt) };
   }
@@ -59,12 +65,16 @@ function retryAfterMs(value: string | undefined, now: Instant): number | undefin
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 
-function failure(outcome: Outcome, policy: RetryPolicy): { errorType: string; message: string; status?: number } {
+function failure(
+  outcome: Outcome,
+  policy: RetryPolicy,
+): { errorType: string; message: string; status?: number } {
   switch (outcome.kind) {
     case 'answered':
       return {
         errorType: 'downstream_status',
-        message: `The agent endpoint answered ${outcome.status}. ${agentMessage(outcome.body)}`.trim(),
+        message:
+          `The agent endpoint answered ${outcome.status}. ${agentMessage(outcome.body)}`.trim(),
         status: outcome.status,
       };
     case 'timeout':
@@ -73,11 +83,20 @@ function failure(outcome: Outcome, policy: RetryPolicy): { errorType: string; me
         message: `The agent endpoint did not answer within ${policy.attemptTimeoutMs / 1_000} seconds.`,
       };
     case 'connection_failed':
-      return { errorType: 'connection_failed', message: `The agent endpoint could not be reached: ${outcome.message}` };
+      return {
+        errorType: 'connection_failed',
+        message: `The agent endpoint could not be reached: ${outcome.message}`,
+      };
     case 'answer_lost':
-      return { errorType: 'answer_lost', message: 'The connection to the agent endpoint broke before its answer arrived.' };
+      return {
+        errorType: 'answer_lost',
+        message: 'The connection to the agent endpoint broke before its answer arrived.',
+      };
     case 'interrupted':
-      return { errorType: 'interrupted', message: 'The emulator stopped while this attempt was open.' };
+      return {
+        errorType: 'interrupted',
+        message: 'The emulator stopped while this attempt was open.',
+      };
   }
 }
 

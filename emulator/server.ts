@@ -6,7 +6,12 @@ import {
   type ServerOptions,
 } from 'node:http';
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
-import { type AddressInfo, createServer as createNetServer, type Server, type Socket } from 'node:net';
+import {
+  type AddressInfo,
+  createServer as createNetServer,
+  type Server,
+  type Socket,
+} from 'node:net';
 import { getRequestListener, RequestError } from '@hono/node-server';
 import { systemClock } from './clock.ts';
 
@@ -149,7 +154,12 @@ function secureServer(
   silent: Set<Socket>,
   onTlsRefused: ServeOptions['onTlsRefused'],
 ): HttpsServer {
-  const options = { ...LIMITS, ...material, handshakeTimeout: HANDSHAKE_MS, ALPNProtocols: ['http/1.1'] };
+  const options = {
+    ...LIMITS,
+    ...material,
+    handshakeTimeout: HANDSHAKE_MS,
+    ALPNProtocols: ['http/1.1'],
+  };
   const https = tracked(createHttpsServer(options, listener));
   https.on('tlsClientError', (error: NodeJS.ErrnoException) => {
     const alert = /alert (?!number)([a-z ]+)/.exec(error.message)?.[1];
@@ -186,7 +196,9 @@ function lastResort(error: unknown): Response {
     {
       error: {
         code: malformed ? 'invalid_request' : 'server_error',
-        message: malformed ? `The request line or the Host header is malformed: ${message}.` : message,
+        message: malformed
+          ? `The request line or the Host header is malformed: ${message}.`
+          : message,
         param: null,
       },
     },
@@ -194,7 +206,11 @@ function lastResort(error: unknown): Response {
   );
 }
 
-function whenFirstByte(socket: Socket, firstByteMs: number, take: (firstByte: number) => void): void {
+function whenFirstByte(
+  socket: Socket,
+  firstByteMs: number,
+  take: (firstByte: number) => void,
+): void {
   const giveUp = () => socket.destroy();
   const onReadable = () => {
     const chunk = socket.read() as Buffer | null;
@@ -259,7 +275,9 @@ interface Open {
 }
 
 async function close({ listeners, servers, sockets, silent }: Open): Promise<void> {
-  const closed = listeners.map((listener) => new Promise<void>((resolve) => listener.close(() => resolve())));
+  const closed = listeners.map(
+    (listener) => new Promise<void>((resolve) => listener.close(() => resolve())),
+  );
   for (const socket of silent) socket.destroy();
   // Ends the watch over the connections; that the server never listened is no error to us.
   for (const server of servers) server.close(() => {});
@@ -284,7 +302,11 @@ function nameInUrl(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }
 
-function listenMessage(host: string, port: number, { code, message }: NodeJS.ErrnoException): string {
+function listenMessage(
+  host: string,
+  port: number,
+  { code, message }: NodeJS.ErrnoException,
+): string {
   switch (code) {
     case 'EADDRINUSE':
       return (

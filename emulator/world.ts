@@ -95,7 +95,12 @@ export class World {
   turn<T>(work: () => T): T {
     assert(!this.#inTurn, 'a turn inside a turn');
     const { store } = this;
-    const before = { now: this.#now, journalSeq: this.#journalSeq, dueSeq: this.#dueSeq, fired: this.fired.length };
+    const before = {
+      now: this.#now,
+      journalSeq: this.#journalSeq,
+      dueSeq: this.#dueSeq,
+      fired: this.fired.length,
+    };
     this.#inTurn = true;
     store.sql('BEGIN IMMEDIATE').run();
     try {
@@ -143,7 +148,11 @@ export class World {
   }
 
   /** Changes rate and skip; going from standing still to the host's pace starts from the instant that stands. */
-  setClock(change: { now?: Instant | undefined; rate?: 0 | 1 | undefined; skip?: boolean | undefined }): void {
+  setClock(change: {
+    now?: Instant | undefined;
+    rate?: 0 | 1 | undefined;
+    skip?: boolean | undefined;
+  }): void {
     assert(this.#inTurn);
     if (change.now !== undefined) this.#now = Math.max(this.#now, change.now);
     this.rate = change.rate ?? this.rate;

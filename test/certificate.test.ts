@@ -1,11 +1,26 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
-import { AUTHORITY_DAYS, foundriteHome, LEAF_DAYS, loadCertificate, ownCertificate } from '../emulator/certificate.ts';
+import {
+  AUTHORITY_DAYS,
+  foundriteHome,
+  LEAF_DAYS,
+  loadCertificate,
+  ownCertificate,
+} from '../emulator/certificate.ts';
 import { DAY, systemClock } from '../emulator/clock.ts';
 
 function temporaryHome(): string {
@@ -31,15 +46,25 @@ test.skipIf(process.platform === 'win32')('only the user may read what is kept',
 
   const folder = join(home, 'tls');
   expect(statSync(folder).mode & 0o777).toBe(0o700);
-  const modes = readdirSync(folder).map((file) => [file, (statSync(join(folder, file)).mode & 0o777).toString(8)]);
-  expect(modes).toEqual([['authority.pem', '600'], ['ca.pem', '600'], ['server.pem', '600']]);
+  const modes = readdirSync(folder).map((file) => [
+    file,
+    (statSync(join(folder, file)).mode & 0o777).toString(8),
+  ]);
+  expect(modes).toEqual([
+    ['authority.pem', '600'],
+    ['ca.pem', '600'],
+    ['server.pem', '600'],
+  ]);
 });
 
 test('a further name makes a new certificate of the same authority, and later starts keep it', async () => {
   const home = temporaryHome();
   const first = await loadCertificate({ home });
 
-  const named = await loadCertificate({ home, names: ['Foundry.Test', '10.1.2.3', '2001:db8:0::5'] });
+  const named = await loadCertificate({
+    home,
+    names: ['Foundry.Test', '10.1.2.3', '2001:db8:0::5'],
+  });
   const later = await loadCertificate({ home });
 
   expect(named.caPem).toBe(first.caPem);
@@ -98,7 +123,9 @@ test('the library is not loaded when nothing must be made', async () => {
     await loadCertificate({ home: ${JSON.stringify(home)} });
     process.stdout.write(String('getMetadata' in Reflect));`;
 
-  expect(execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' })).toBe('false');
+  expect(
+    execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' }),
+  ).toBe('false');
 });
 
 test('a folder that cannot be written costs a warning, not the start', async () => {
@@ -109,7 +136,9 @@ test('a folder that cannot be written costs a warning, not the start', async () 
   const certificate = await loadCertificate({ home, warn: (message) => warnings.push(message) });
 
   expect(certificate.caPath).toBeUndefined();
-  expect(new X509Certificate(certificate.cert).checkIssued(new X509Certificate(certificate.caPem))).toBe(true);
+  expect(
+    new X509Certificate(certificate.cert).checkIssued(new X509Certificate(certificate.caPem)),
+  ).toBe(true);
   expect(warnings.join()).toContain('FOUNDRITE_HOME');
 });
 
@@ -121,7 +150,12 @@ test("one's own certificate is taken as it is", async () => {
   writeFileSync(key, made.key);
   chmodSync(key, 0o600);
 
-  expect(ownCertificate(cert, key)).toEqual({ cert: made.cert, key: made.key, caPem: made.cert, caPath: cert });
+  expect(ownCertificate(cert, key)).toEqual({
+    cert: made.cert,
+    key: made.key,
+    caPem: made.cert,
+    caPath: cert,
+  });
 });
 
 test('the home folder is where the system keeps such things', () => {
@@ -137,18 +171,29 @@ test.skipIf(!openssl)('openssl finds the chain good under its strict rules', asy
   await loadCertificate({ home });
   const folder = join(home, 'tls');
 
-  const verify = ['verify', '-x509_strict', '-purpose', 'sslserver', '-CAfile', join(folder, 'ca.pem')];
-  const said = execFileSync('openssl', [...verify, join(folder, 'server.pem')], { encoding: 'utf8' });
+  const verify = [
+    'verify',
+    '-x509_strict',
+    '-purpose',
+    'sslserver',
+    '-CAfile',
+    join(folder, 'ca.pem'),
+  ];
+  const said = execFileSync('openssl', [...verify, join(folder, 'server.pem')], {
+    encoding: 'utf8',
+  });
 
   expect(said).toContain('OK');
 });
 
 const python = runs('python3', ['-c', 'import ssl; ssl.VERIFY_X509_STRICT']);
-test.skipIf(!python)("Python's strict checks, on by default since 3.13, pass for every name", async () => {
-  const home = temporaryHome();
-  const { caPath } = await loadCertificate({ home });
-  // Both ends in memory: no port, no thread.
-  const script = `
+test.skipIf(!python)(
+  "Python's strict checks, on by default since 3.13, pass for every name",
+  async () => {
+    const home = temporaryHome();
+    const { caPath } = await loadCertificate({ home });
+    // Both ends in memory: no port, no thread.
+    const script = `
 import ssl, sys
 server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 server_side.load_cert_chain(sys.argv[2])
@@ -169,12 +214,17 @@ for name in ("localhost", "127.0.0.1", "::1", "x.services.ai.azure.com"):
     print(name, client.version())
 `;
 
-  const said = execFileSync('python3', ['-c', script, caPath as string, join(home, 'tls', 'server.pem')], {
-    encoding: 'utf8',
-  });
+    const said = execFileSync(
+      'python3',
+      ['-c', script, caPath as string, join(home, 'tls', 'server.pem')],
+      {
+        encoding: 'utf8',
+      },
+    );
 
-  expect(said.trim().split('\n')).toHaveLength(4);
-});
+    expect(said.trim().split('\n')).toHaveLength(4);
+  },
+);
 
 function runs(command: string, args: string[]): boolean {
   try {

@@ -24,9 +24,13 @@ function run(args: string[], more: Record<string, string> = {}) {
   return { status, stdout, stderr };
 }
 
-/** Like `run`, while this process answers calls. */
+/** Like `run`, while this process goes on: it answers calls, or runs others. */
 async function runBeside(args: string[]) {
-  const child = spawn(process.execPath, [BIN, ...args], { env, cwd: home, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [BIN, ...args], {
+    env,
+    cwd: home,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk) => (stdout += chunk));
@@ -36,13 +40,20 @@ async function runBeside(args: string[]) {
 }
 
 async function start(args: string[]) {
-  const child = spawn(process.execPath, [BIN, ...args], { env, cwd: home, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [BIN, ...args], {
+    env,
+    cwd: home,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   onTestFinished(() => void child.kill('SIGKILL'));
   let stdout = '';
   let stderr = '';
   child.stderr.on('data', (chunk) => (stderr += chunk));
   while (!stdout.includes('foundrite ready')) {
-    const [chunk] = await Promise.race([once(child.stdout, 'data'), once(child, 'exit').then(() => [undefined])]);
+    const [chunk] = await Promise.race([
+      once(child.stdout, 'data'),
+      once(child, 'exit').then(() => [undefined]),
+    ]);
     if (chunk === undefined) throw new Error(`ended before it was ready: ${stderr}`);
     stdout += chunk;
   }
@@ -51,12 +62,23 @@ async function start(args: string[]) {
 
 test('start says that it is ready on its last line, answers, and a signal ends it', async () => {
   const readyFile = join(home, 'ready');
-  const { child, stdout, url } = await start(['--port', '0', '--seed', '7', '--ready-file', readyFile]);
+  const { child, stdout, url } = await start([
+    '--port',
+    '0',
+    '--seed',
+    '7',
+    '--ready-file',
+    readyFile,
+  ]);
   const last = stdout.trimEnd().split('\n').at(-1);
 
-  expect(last).toBe(`foundrite ready url=${url} pid=${child.pid} store=memory rate=1 skip=false seed=7`);
+  expect(last).toBe(
+    `foundrite ready url=${url} pid=${child.pid} store=memory rate=1 skip=false seed=7`,
+  );
   expect(readFileSync(readyFile, 'utf8')).toBe(`${last}\n`);
-  expect(stdout).toContain(`export AZURE_AI_PROJECT_ENDPOINT=${url.replace('http', 'https')}/api/projects/local`);
+  expect(stdout).toContain(
+    `export AZURE_AI_PROJECT_ENDPOINT=${url.replace('http', 'https')}/api/projects/local`,
+  );
   expect(stdout).not.toContain('\x1b');
   expect((await fetch(`${url}/_emulator/health`)).status).toBe(200);
 
@@ -77,18 +99,75 @@ test('a port in use gives 14 and names the port', async () => {
   expect(stderr).toContain(`Port ${port} on 127.0.0.1 is in use`);
 });
 
+test('a folder that another process uses gives 14', async () => {
+  const folder = join(home, 'data');
+  await start(['--port', '0', '--data-dir', folder]);
+
+  const { status, stderr, stdout } = run(['--port', '0', '--data-dir', folder]);
+
+  expect({ status, stdout }).toEqual({ status: 14, stdout: '' });
+  expect(stderr).toContain('Another process is using');
+});
+
+test('a switch that there is not gives 2 and names it', () => {
+  const { status, stderr } = run(['--port', '0', '--switch', 'no-such=1']);
+
+  expect(status).toBe(2);
+  expect(stderr).toContain('no-such');
+});
+
+test('a running emulator is moved, read, played again and fired', async () => {
+  const { url } = await start(['--port', '0', '--rate', '0', '--now', '2026-06-01T06:59:00Z']);
+  const routine = {
+    triggers: { morning: { type: 'schedule', cron_expression: '0 7 * * *', time_zone: 'UTC' } },
+    action: { type: 'invoke_agent_responses_api', agent_name: 'demo-agent' },
+  };
+  const put = await fetch(`${url}/api/projects/local/routines/digest?api-version=v1`, {
+    method: 'PUT',
+    headers: { authorization: 'Bearer x', 'content-type': 'application/json' },
+    body: JSON.stringify(routine),
+  });
+  expect(await put.json()).toMatchObject({ name: 'digest' });
+
+  const moved = run(['clock', 'advance', '2m', '--url', url]);
+  const shown = run(['clock', '--url', url]);
+  const canonical = run(['journal', '--canonical', '--url', url]);
+  const file = join(home, 'journal.ndjson');
+  writeFileSync(file, canonical.stdout);
+  const replayed = run(['replay', file]);
+  const fired = run(['fire', 'digest', '--url', url]);
+  const idle = run(['clock', 'advance', '--until', 'idle', '--url', url]);
+
+  expect(moved.stdout).toContain('fired digest (morning) at 2026-06-01T07:00:00.000Z: ');
+  expect(shown.stdout).toContain('now 2026-06-01T07:01:00.000Z rate 0');
+  expect(fired).toMatchObject({
+    status: 0,
+    stdout: expect.stringContaining('fired digest (morning)'),
+  });
+  expect(idle.status).toBe(0);
+  expect(canonical.stdout.split('\n').length).toBeGreaterThan(3);
+  expect(replayed).toMatchObject({ status: 0, stdout: canonical.stdout });
+});
+
 const old = ['/usr/bin/node', '/usr/local/bin/node'].find((path) => {
-  const [major = 99] = existsSync(path) ? execFileSync(path, ['-v'], { encoding: 'utf8' }).slice(1).split('.').map(Number) : [];
+  const [major = 99] = existsSync(path)
+    ? execFileSync(path, ['-v'], { encoding: 'utf8' }).slice(1).split('.').map(Number)
+    : [];
   return major < 22;
 });
 test.skipIf(!old)('an older Node is refused with one sentence', () => {
-  const { status, stdout, stderr } = spawnSync(old as string, [BIN, 'start'], { encoding: 'utf8', env });
+  const { status, stdout, stderr } = spawnSync(old as string, [BIN, 'start'], {
+    encoding: 'utf8',
+    env,
+  });
 
   expect({ status, stdout }).toEqual({ status: 14, stdout: '' });
-  expect(stderr).toMatch(/^foundrite needs Node 22\.18 or newer and this is Node \d[^\n]+npx -p node@22[^\n]+\n$/);
+  expect(stderr).toMatch(
+    /^foundrite needs Node 22\.18 or newer and this is Node \d[^\n]+npx -p node@22[^\n]+\n$/,
+  );
 });
 
-test.each([
+test.concurrent.each([
   [['nonsense'], /there is no "nonsense"; there are: start, exec/],
   [['start', '--nonsense'], /unknown option '--nonsense'/],
   [['start', '--port', '99999'], /--port is "99999": write a whole number from 0 to 65535/],
@@ -104,8 +183,8 @@ test.each([
   [['fire', 'x', '--payload', '{'], /--payload is "\{"/],
   [['journal', '--url', 'nowhere'], /--url is "nowhere"/],
   [['replay', 'none.ndjson'], /cannot read "none.ndjson"/],
-])('foundrite %j is a wrong use', (args, message) => {
-  const { status, stdout, stderr } = run(args);
+])('foundrite %j is a wrong use', async (args, message) => {
+  const { status, stdout, stderr } = await runBeside(args);
 
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   expect(stderr).toMatch(message);
@@ -125,18 +204,32 @@ test('no emulator gives 11', async () => {
 
 test('help and version end well', () => {
   expect(run(['--help'])).toMatchObject({ status: 0, stdout: expect.stringContaining('exec') });
-  expect(run(['--version'])).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+/) });
+  expect(run(['--version'])).toMatchObject({
+    status: 0,
+    stdout: expect.stringMatching(/^\d+\.\d+\.\d+/),
+  });
 });
 
 /** What a running emulator would answer, and what it was asked. */
 async function answering(answers: Record<string, { status?: number; body: string }>) {
-  const asked: { method: string; path: string; body: string; headers: Record<string, unknown> }[] = [];
+  const asked: { method: string; path: string; body: string; headers: Record<string, unknown> }[] =
+    [];
   const server = createServer(async (request, response) => {
     let body = '';
     for await (const chunk of request) body += chunk;
-    asked.push({ method: request.method ?? '', path: request.url ?? '', body, headers: request.headers });
-    const answer = answers[`${request.method} ${request.url}`] ?? { status: 404, body: '{"error":{"message":"none"}}' };
-    response.writeHead(answer.status ?? 200, { 'content-type': 'application/json' }).end(answer.body);
+    asked.push({
+      method: request.method ?? '',
+      path: request.url ?? '',
+      body,
+      headers: request.headers,
+    });
+    const answer = answers[`${request.method} ${request.url}`] ?? {
+      status: 404,
+      body: '{"error":{"message":"none"}}',
+    };
+    response
+      .writeHead(answer.status ?? 200, { 'content-type': 'application/json' })
+      .end(answer.body);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(() => {
@@ -146,20 +239,34 @@ async function answering(answers: Record<string, { status?: number; body: string
   return { asked, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
 }
 
-test('the canonical journal is printed byte for byte, and never moves time', async () => {
-  const lines = '{"a":1}\n{"b":"é\\u0000"}\n';
+test('the canonical journal is printed byte for byte, page after page, and never moves time', async () => {
+  const [first, second] = ['{"seq":1}\n{"seq":2,"b":"é\\u0000"}\n', '{"seq":7}\n'];
+  const path = 'GET /_emulator/projects/p/journal?kind=attempt&canonical=true';
   const { url, asked } = await answering({
-    'GET /_emulator/projects/p/journal?kind=attempt&canonical=true': { body: lines },
+    [path]: { body: first },
+    [`${path}&after=2`]: { body: second },
+    [`${path}&after=7`]: { body: '' },
   });
 
-  const { stdout } = await runBeside(['journal', '--canonical', '--kind', 'attempt', '--project', 'p', '--url', url]);
+  const { stdout } = await runBeside([
+    'journal',
+    '--canonical',
+    '--kind',
+    'attempt',
+    '--project',
+    'p',
+    '--url',
+    url,
+  ]);
 
-  expect(stdout).toBe(lines);
+  expect(stdout).toBe(first + second);
   expect(asked[0]?.headers).toMatchObject({ 'x-foundrite-peek': '1' });
 });
 
 test('the journal is read page by page to its end', async () => {
-  const page = (seqs: number[], cursor: number) => ({ body: JSON.stringify({ data: seqs.map((seq) => ({ seq })), cursor }) });
+  const page = (seqs: number[], cursor: number) => ({
+    body: JSON.stringify({ entries: seqs.map((seq) => ({ seq })), cursor }),
+  });
   const { url } = await answering({
     'GET /_emulator/projects/local/journal': page([1, 2], 2),
     'GET /_emulator/projects/local/journal?after=2': page([3], 3),
@@ -172,27 +279,79 @@ test('the journal is read page by page to its end', async () => {
 });
 
 test('a line of the journal is short enough for a terminal', () => {
-  const entry = { seq: 3, at: 0, kind: 'attempt', routine: 'digest', run: 'run_1', data: { status: 503, text: 'a b' } };
+  const at = '2026-06-01T07:00:00.000Z';
+  const entry = {
+    seq: 3,
+    at,
+    kind: 'attempt',
+    routine: 'digest',
+    run: 'run_1',
+    status: 503,
+    text: 'a b',
+  };
 
-  expect(entryLine(entry, false)).toBe('    3 1970-01-01T00:00:00.000Z attempt    digest run_1 status=503 text="a b"');
+  expect(entryLine(entry, false)).toBe(`    3 ${at} attempt    digest run_1 status=503 text="a b"`);
 });
 
 test('clock advance says what fired and where it stands', async () => {
-  const body = { now: '2026-06-01T07:01:00.000Z', reached: true, fired: [{ routine: 'digest', at: '2026-06-01T07:00:00.000Z' }] };
+  const fired = [
+    {
+      routine: 'digest',
+      trigger: 'morning',
+      at: '2026-06-01T07:00:00.000Z',
+      run: 'run_1',
+      late: false,
+    },
+  ];
   const { url, asked } = await answering({
-    'POST /_emulator/projects/local/clock:advance': { body: JSON.stringify(body) },
+    'POST /_emulator/projects/local/clock:advance': {
+      body: JSON.stringify({ now: '2026-06-01T07:01:00.000Z', reached: true, fired, cursor: 4 }),
+    },
   });
 
-  const { stdout, status } = await runBeside(['clock', 'advance', '2m', '--url', url, '--control-token', 't']);
+  const { stdout, status } = await runBeside([
+    'clock',
+    'advance',
+    '2m',
+    '--url',
+    url,
+    '--control-token',
+    't',
+  ]);
 
-  expect(stdout).toBe('fired digest at 2026-06-01T07:00:00.000Z\nnow 2026-06-01T07:01:00.000Z, 1 fired, reached\n');
+  expect(stdout).toBe(
+    'fired digest (morning) at 2026-06-01T07:00:00.000Z: run_1\nnow 2026-06-01T07:01:00.000Z, 1 fired, reached\n',
+  );
   expect(status).toBe(0);
   expect(asked[0]).toMatchObject({ body: '{"by":"2m"}', headers: { authorization: 'Bearer t' } });
 });
 
+test('an advance that stopped on the way gives 1 and says why', async () => {
+  const stopped = { reason: 'held', detail: "The gate 'g' holds a call." };
+  const { url } = await answering({
+    'POST /_emulator/projects/local/clock:advance': {
+      body: JSON.stringify({
+        now: '2026-06-01T07:01:00.000Z',
+        reached: false,
+        stopped,
+        fired: [],
+        cursor: 4,
+      }),
+    },
+  });
+
+  const { stdout, status } = await runBeside(['clock', 'advance', '--until', 'idle', '--url', url]);
+
+  expect(stdout).toContain("stopped (held): The gate 'g' holds a call.");
+  expect(status).toBe(1);
+});
+
 test('an emulator that wants a token gives 12', async () => {
   const { url } = await answering({
-    'GET /_emulator/projects/local/clock': { status: 401, body: '{"error":{"message":"a token is needed"}}' },
+    'GET /_emulator/projects/local/clock': {
+      status: 401,
+      body: '{"error":{"message":"a token is needed"}}',
+    },
   });
 
   const { status, stderr } = await runBeside(['clock', '--url', url]);
@@ -203,11 +362,19 @@ test('an emulator that wants a token gives 12', async () => {
 
 test('a flag goes before a variable, a variable before the file, the file before the default', async () => {
   const config = join(home, 'precedence.yaml');
-  writeFileSync(config, 'port: 1\nhost: localhost\nseed: file\nswitches: { a: b }\ndata_dir: kept\nagents: { x: {} }\n');
+  writeFileSync(
+    config,
+    'port: 1\nhost: localhost\nseed: file\nswitches: { a: b }\ndata_dir: kept\nagents: { x: {} }\n',
+  );
 
   const options = await readStartOptions(
     { port: '3', config, setting: ['skip_max=PT1M', 'wall_max=5'] },
-    { FOUNDRITE_PORT: '2', FOUNDRITE_SEED: 'variable', FOUNDRITE_TLS_NAME: 'a.test,b.test', FOUNDRITE_PROFILE: '' },
+    {
+      FOUNDRITE_PORT: '2',
+      FOUNDRITE_SEED: 'variable',
+      FOUNDRITE_TLS_NAME: 'a.test,b.test',
+      FOUNDRITE_PROFILE: '',
+    },
   );
 
   expect(options).toEqual({

@@ -38,12 +38,21 @@ test('the child reaches the emulator by HTTPS, past a proxy, and stdout is its o
     const { origin } = new URL(process.env.AZURE_AI_PROJECT_ENDPOINT);
     fetch(origin + '/_emulator/health').then((answer) => console.log(origin.slice(0, 6), answer.status))`;
   // Nothing listens on port 9; Node follows these variables when told so.
-  const proxy = { HTTPS_PROXY: 'http://127.0.0.1:9', HTTP_PROXY: 'http://127.0.0.1:9', NODE_USE_ENV_PROXY: '1' };
+  const proxy = {
+    HTTPS_PROXY: 'http://127.0.0.1:9',
+    HTTP_PROXY: 'http://127.0.0.1:9',
+    NODE_USE_ENV_PROXY: '1',
+  };
 
   const { code, stdout, stderr } = await exec(node(script), proxy);
 
   expect({ code, stdout }).toEqual({ code: 0, stdout: 'https: 200\n' });
-  expect(stderr.trim().split('\n').filter((line) => line.startsWith('foundrite exec: set '))).toHaveLength(1);
+  expect(
+    stderr
+      .trim()
+      .split('\n')
+      .filter((line) => line.startsWith('foundrite exec: set ')),
+  ).toHaveLength(1);
 });
 
 test('the child gets a token, and credentials from outside do not reach it', async () => {
@@ -55,7 +64,10 @@ test('the child gets a token, and credentials from outside do not reach it', asy
       console.log(JSON.stringify([answer.status, type, env.AZURE_TOKEN_CREDENTIALS, env.AZURE_CLIENT_SECRET, env.AGENT_NAME]));
     })`;
 
-  const { stdout, stderr } = await exec(node(script), { AZURE_CLIENT_SECRET: 'hidden', AGENT_NAME: 'mine' });
+  const { stdout, stderr } = await exec(node(script), {
+    AZURE_CLIENT_SECRET: 'hidden',
+    AGENT_NAME: 'mine',
+  });
 
   expect(JSON.parse(stdout)).toEqual([200, 'Bearer', 'prod', null, 'mine']);
   expect(stderr).toContain('unset AZURE_CLIENT_SECRET');
@@ -82,9 +94,12 @@ test('exec ends with the exit code of the child', async () => {
   expect((await exec(node('process.exit(7)'))).code).toBe(7);
 });
 
-test.skipIf(process.platform === 'win32')('a child that a signal ended gives 128 and its number', async () => {
-  expect((await exec(node("process.kill(process.pid, 'SIGKILL')"))).code).toBe(137);
-});
+test.skipIf(process.platform === 'win32')(
+  'a child that a signal ended gives 128 and its number',
+  async () => {
+    expect((await exec(node("process.kill(process.pid, 'SIGKILL')"))).code).toBe(137);
+  },
+);
 
 test('a command that is not there gives 127, and its name', async () => {
   const { code, stderr } = await exec(['--', 'foundrite-no-such-command']);
@@ -94,7 +109,8 @@ test('a command that is not there gives 127, and its name', async () => {
 });
 
 test.skipIf(process.platform === 'win32')('a signal goes to the child, which decides', async () => {
-  const script = "process.on('SIGTERM', () => process.exit(5)); setInterval(() => {}, 1e6); console.log('up')";
+  const script =
+    "process.on('SIGTERM', () => process.exit(5)); setInterval(() => {}, 1e6); console.log('up')";
   const child = spawn(process.execPath, [BIN, 'exec', ...node(script)], {
     env: { PATH: process.env.PATH, FOUNDRITE_HOME: home },
     cwd: home,
@@ -119,7 +135,10 @@ const given: ChangeOptions = {
 };
 
 test('hosts that are to be reached without a proxy are kept, in both spellings', () => {
-  const { set } = changesFor({ ...given, env: { NO_PROXY: 'corp.example, localhost', no_proxy: '.intra' } });
+  const { set } = changesFor({
+    ...given,
+    env: { NO_PROXY: 'corp.example, localhost', no_proxy: '.intra' },
+  });
 
   expect(set.NO_PROXY).toBe('corp.example,localhost,.intra,127.0.0.1,::1');
   expect(set.no_proxy).toBe(set.NO_PROXY);
@@ -160,9 +179,14 @@ test('a bundle holds a certificate once, ours first, and names what it could not
   const mine = join(home, 'mine.pem');
   writeFileSync(mine, `${caPem}\n${rootCertificates[0]?.replaceAll('\n', '\r\n')}`);
 
-  const { pem, unreadable } = mergedBundle({ SSL_CERT_FILE: mine, CURL_CA_BUNDLE: '/no/such' }, caPem);
+  const { pem, unreadable } = mergedBundle(
+    { SSL_CERT_FILE: mine, CURL_CA_BUNDLE: '/no/such' },
+    caPem,
+  );
 
-  const bodies = pem.split('-----END CERTIFICATE-----').map((one) => one.replace(/-----BEGIN.*|\s/g, ''));
+  const bodies = pem
+    .split('-----END CERTIFICATE-----')
+    .map((one) => one.replace(/-----BEGIN.*|\s/g, ''));
   expect(new Set(bodies).size).toBe(bodies.length);
   expect(pem.startsWith(caPem.trim())).toBe(true);
   expect(unreadable).toEqual(['CURL_CA_BUNDLE=/no/such']);
@@ -171,25 +195,35 @@ test('a bundle holds a certificate once, ours first, and names what it could not
 test('values are quoted so that no shell reads more into them', () => {
   const changes = { set: { A: "it's $(x) `y`", B: 'plain/1' }, unset: ['C'] };
 
-  expect(inShell('bash', changes)).toBe("export A='it'\\''s $(x) `y`'\nexport B='plain/1'\nunset C\n");
+  expect(inShell('bash', changes)).toBe(
+    "export A='it'\\''s $(x) `y`'\nexport B='plain/1'\nunset C\n",
+  );
   expect(inShell('pwsh', { set: { A: "it's \u2019 $x" }, unset: ['C'] })).toBe(
     "$env:A = 'it''s \u2019\u2019 $x'\nRemove-Item Env:C -ErrorAction SilentlyContinue\n",
   );
   expect(inShell('dotenv', changes)).toBe('A="it\'s \\$(x) `y`"\nB=plain/1\nC=\n');
-  expect(inShell('github', { set: { A: '1\nB=2' }, unset: ['C'] })).toMatch(/^A<<(end_\w{16})\n1\nB=2\n\1\nC=\n$/);
+  expect(inShell('github', { set: { A: '1\nB=2' }, unset: ['C'] })).toMatch(
+    /^A<<(end_\w{16})\n1\nB=2\n\1\nC=\n$/,
+  );
 });
 
-test.skipIf(process.platform === 'win32')('what is printed for bash means to bash what it says', async () => {
-  const value = "a'b\"c $(touch nope) `touch nope` \\ \n!";
-  const script = `${inShell('bash', { set: { A: value }, unset: ['B'] })}printf '%s|%s' "$A" "\${B-unset}"`;
-  const child = spawn('sh', ['-c', script], { env: { PATH: process.env.PATH, B: '1' }, cwd: home });
-  let stdout = '';
-  child.stdout.on('data', (chunk) => (stdout += chunk));
-  await once(child, 'close');
+test.skipIf(process.platform === 'win32')(
+  'what is printed for bash means to bash what it says',
+  async () => {
+    const value = 'a\'b"c $(touch nope) `touch nope` \\ \n!';
+    const script = `${inShell('bash', { set: { A: value }, unset: ['B'] })}printf '%s|%s' "$A" "\${B-unset}"`;
+    const child = spawn('sh', ['-c', script], {
+      env: { PATH: process.env.PATH, B: '1' },
+      cwd: home,
+    });
+    let stdout = '';
+    child.stdout.on('data', (chunk) => (stdout += chunk));
+    await once(child, 'close');
 
-  expect(stdout).toBe(`${value}|unset`);
-  expect(existsSync(join(home, 'nope'))).toBe(false);
-});
+    expect(stdout).toBe(`${value}|unset`);
+    expect(existsSync(join(home, 'nope'))).toBe(false);
+  },
+);
 
 test('bin.mjs can be read by an old Node', () => {
   expect(readFileSync(BIN, 'utf8')).not.toMatch(/\?\.|\?\?|^\s*await |from 'node:/m);

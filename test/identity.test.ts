@@ -3,9 +3,16 @@ import { answerIdentity, FOUNDRY_AUDIENCE, principalOf, TOKEN_MS } from '../emul
 
 const NOW = Date.parse('2026-06-01T07:00:00Z');
 
-function ask(query: string, header: string | null = 'secret', secret: string | undefined = 'secret'): Response {
+function ask(
+  query: string,
+  header: string | null = 'secret',
+  secret: string | undefined = 'secret',
+): Response {
   const headers = header === null ? {} : { 'x-identity-header': header };
-  return answerIdentity(new Request(`http://127.0.0.1/_emulator/identity?${query}`, { headers }), { secret, now: NOW });
+  return answerIdentity(new Request(`http://127.0.0.1/_emulator/identity?${query}`, { headers }), {
+    secret,
+    now: NOW,
+  });
 }
 
 const GOOD = 'resource=https://ai.azure.com&api-version=2019-08-01';
@@ -21,8 +28,14 @@ test('a token for the Foundry audience comes in the words of App Service', async
     resource: 'https://ai.azure.com',
     token_type: 'Bearer',
   });
-  const claims = JSON.parse(Buffer.from(body.access_token?.split('.')[1] ?? '', 'base64url').toString());
-  expect(claims).toMatchObject({ aud: FOUNDRY_AUDIENCE, sub: 'foundrite', exp: (NOW + TOKEN_MS) / 1000 });
+  const claims = JSON.parse(
+    Buffer.from(body.access_token?.split('.')[1] ?? '', 'base64url').toString(),
+  );
+  expect(claims).toMatchObject({
+    aud: FOUNDRY_AUDIENCE,
+    sub: 'foundrite',
+    exp: (NOW + TOKEN_MS) / 1000,
+  });
 });
 
 test('the trailing slash of a resource makes no difference', async () => {
@@ -38,21 +51,45 @@ test('a user-assigned identity is served the same', () => {
 });
 
 test.each([
-  ['another audience', 'resource=https://vault.azure.net&api-version=2019-08-01', 'secret', 400, 'invalid_resource'],
-  ['a scope for a resource', 'resource=https://ai.azure.com/.default&api-version=2019-08-01', 'secret', 400, 'invalid_resource'],
+  [
+    'another audience',
+    'resource=https://vault.azure.net&api-version=2019-08-01',
+    'secret',
+    400,
+    'invalid_resource',
+  ],
+  [
+    'a scope for a resource',
+    'resource=https://ai.azure.com/.default&api-version=2019-08-01',
+    'secret',
+    400,
+    'invalid_resource',
+  ],
   ['no resource', 'api-version=2019-08-01', 'secret', 400, 'invalid_resource'],
-  ['another version', 'resource=https://ai.azure.com&api-version=2017-09-01', 'secret', 400, 'invalid_api_version'],
+  [
+    'another version',
+    'resource=https://ai.azure.com&api-version=2017-09-01',
+    'secret',
+    400,
+    'invalid_api_version',
+  ],
   ['no header', GOOD, null, 401, 'identity_header_missing'],
   ['another header', GOOD, 'other', 401, 'identity_header_mismatch'],
 ] as const)('%s is refused with a reason', async (_what, query, header, status, code) => {
   const answer = ask(query, header);
 
   expect(answer.status).toBe(status);
-  expect(await answer.json()).toMatchObject({ statusCode: status, message: expect.any(String), error: { code } });
+  expect(await answer.json()).toMatchObject({
+    statusCode: status,
+    message: expect.any(String),
+    error: { code },
+  });
 });
 
 test('without a secret any header will do', () => {
-  const request = new Request(`http://127.0.0.1/?${GOOD}`, { headers: { 'x-identity-header': 'whatever' } });
+  const request = new Request(`http://127.0.0.1/?${GOOD}`, {
+    headers: { 'x-identity-header': 'whatever' },
+  });
 
   expect(answerIdentity(request, { now: NOW }).status).toBe(200);
 });
@@ -69,7 +106,9 @@ test('our own token is somebody, and known to be ours', async () => {
 });
 
 test('a token of Entra is known by its object id', () => {
-  const payload = Buffer.from(JSON.stringify({ oid: 'o-1', sub: 's-1', aud: ['https://ai.azure.com/', 'x'] }));
+  const payload = Buffer.from(
+    JSON.stringify({ oid: 'o-1', sub: 's-1', aud: ['https://ai.azure.com/', 'x'] }),
+  );
 
   expect(principalOf(`bearer e30.${payload.toString('base64url')}.sig`)).toEqual({
     kind: 'bearer',
@@ -80,17 +119,25 @@ test('a token of Entra is known by its object id', () => {
 });
 
 test('a token that says nothing is told from others, and never shown', () => {
-  const [one, again, other] = ['dummy-token', 'dummy-token', 'another'].map((token) => principalOf(`Bearer ${token}`));
+  const [one, again, other] = ['dummy-token', 'dummy-token', 'another'].map((token) =>
+    principalOf(`Bearer ${token}`),
+  );
 
   expect(one).toEqual(again);
   expect(one).not.toEqual(other);
   expect(JSON.stringify(one)).not.toContain('dummy-token');
 });
 
-test.each([null, undefined, '', 'Bearer', 'Bearer ', 'Basic dTpw', 'api-key'])('%j is nobody', (header) => {
-  expect(principalOf(header)).toEqual({ kind: 'none' });
-});
+test.each([null, undefined, '', 'Bearer', 'Bearer ', 'Basic dTpw', 'api-key'])(
+  '%j is nobody',
+  (header) => {
+    expect(principalOf(header)).toEqual({ kind: 'none' });
+  },
+);
 
-test.each(['a.b.c', 'a.bnVsbA.c', 'a.Ww.c', '..', 'a.'])('the token %j is read without failing', (token) => {
-  expect(principalOf(`Bearer ${token}`)).toMatchObject({ kind: 'bearer', foundrite: false });
-});
+test.each(['a.b.c', 'a.bnVsbA.c', 'a.Ww.c', '..', 'a.'])(
+  'the token %j is read without failing',
+  (token) => {
+    expect(principalOf(`Bearer ${token}`)).toMatchObject({ kind: 'bearer', foundrite: false });
+  },
+);

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { request as httpRequest, Agent as HttpAgent } from 'node:http';
+import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,13 @@ import { join } from 'node:path';
 import { connect as tlsConnect } from 'node:tls';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { type Certificate, loadCertificate } from '../emulator/certificate.ts';
-import { HEADER_BYTES_MAX, ListenError, type ServeOptions, type Serving, serve } from '../emulator/server.ts';
+import {
+  HEADER_BYTES_MAX,
+  ListenError,
+  type ServeOptions,
+  type Serving,
+  serve,
+} from '../emulator/server.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'foundrite-test-'));
 let certificate: Certificate;
@@ -55,7 +61,12 @@ test('one port speaks HTTP and TLS', async () => {
 test('the certificate holds for a name of the live service', async () => {
   const { port } = await serving();
 
-  const socket = tlsConnect({ port, host: '127.0.0.1', servername: 'x.services.ai.azure.com', ca: certificate.caPem });
+  const socket = tlsConnect({
+    port,
+    host: '127.0.0.1',
+    servername: 'x.services.ai.azure.com',
+    ca: certificate.caPem,
+  });
   await once(socket, 'secureConnect');
 
   expect(socket.authorized).toBe(true);
@@ -140,7 +151,9 @@ test('a client that leaves in the middle of a handshake leaves nothing behind', 
   const server = await serving();
 
   // The first bytes of a handshake that never goes on.
-  const socket = connect(server.port, '127.0.0.1', () => socket.write(Buffer.from([0x16, 3, 1, 2, 0])));
+  const socket = connect(server.port, '127.0.0.1', () =>
+    socket.write(Buffer.from([0x16, 3, 1, 2, 0])),
+  );
   await once(socket, 'connect');
   socket.end();
   await once(socket.on('error', () => {}).resume(), 'close');
@@ -186,7 +199,9 @@ test('close ends idle and silent connections at once, on HTTP and on TLS', async
   const idle = tlsConnect({ port: server.port, host: '127.0.0.1', ca: certificate.caPem });
   // The ticket comes when the server, too, takes the handshake for done.
   await Promise.all([once(silent, 'connect'), once(idle, 'session')]);
-  const ended = [silent, idle].map((socket) => once(socket.on('error', () => {}).resume(), 'close'));
+  const ended = [silent, idle].map((socket) =>
+    once(socket.on('error', () => {}).resume(), 'close'),
+  );
 
   const startedAt = performance.now();
   await server.close();

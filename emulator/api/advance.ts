@@ -44,9 +44,17 @@ interface Bounds {
 
 async function whole(project: Project, limit: Instant | 'idle', bounds: Bounds): Promise<Answer> {
   const fired: unknown[] = [];
-  const stop = await run(project, limit, bounds, (_, firings) => fired.push(...firings.map(viewFiring)));
+  const stop = await run(project, limit, bounds, (_, firings) =>
+    fired.push(...firings.map(viewFiring)),
+  );
   const { world } = project;
-  const body = { now: isoInstant(world.now), ...ending(stop), fired, fired_truncated: stop.reason === 'fired_max', cursor: world.journalSeq };
+  const body = {
+    now: isoInstant(world.now),
+    ...ending(stop),
+    fired,
+    fired_truncated: stop.reason === 'fired_max',
+    cursor: world.journalSeq,
+  };
   return { status: 200, body };
 }
 
@@ -67,7 +75,12 @@ async function run(
   return stop;
 }
 
-function streamed(project: Project, limit: Instant | 'idle', abort: AbortController, wallMaxMs: number): Response {
+function streamed(
+  project: Project,
+  limit: Instant | 'idle',
+  abort: AbortController,
+  wallMaxMs: number,
+): Response {
   const { world } = project;
   const encoder = new TextEncoder();
   let firedCount = 0;
@@ -82,17 +95,31 @@ function streamed(project: Project, limit: Instant | 'idle', abort: AbortControl
         cancelProgress = world.host.after(SECOND, progress);
       };
       cancelProgress = world.host.after(SECOND, progress);
-      const stop = await run(project, limit, { signal: abort.signal, wallMaxMs }, (at, fired, turns) => {
-        firedCount += fired.length;
-        send({ kind: 'instant', at: isoInstant(at), turns, fired: fired.map(viewFiring) });
-      });
+      const stop = await run(
+        project,
+        limit,
+        { signal: abort.signal, wallMaxMs },
+        (at, fired, turns) => {
+          firedCount += fired.length;
+          send({ kind: 'instant', at: isoInstant(at), turns, fired: fired.map(viewFiring) });
+        },
+      );
       cancelProgress();
-      send({ kind: 'summary', now: isoInstant(world.now), ...ending(stop), fired_count: firedCount, cursor: world.journalSeq });
+      send({
+        kind: 'summary',
+        now: isoInstant(world.now),
+        ...ending(stop),
+        fired_count: firedCount,
+        cursor: world.journalSeq,
+      });
       if (!abort.signal.aborted) controller.close();
     },
     cancel: () => abort.abort(),
   });
-  return new Response(body, { status: 200, headers: { 'content-type': 'application/x-ndjson', 'x-foundrite-now': isoInstant(world.now) } });
+  return new Response(body, {
+    status: 200,
+    headers: { 'content-type': 'application/x-ndjson', 'x-foundrite-now': isoInstant(world.now) },
+  });
 }
 
 function ending(stop: Stop): Record<string, unknown> {
@@ -107,5 +134,11 @@ function ending(stop: Stop): Record<string, unknown> {
 }
 
 function viewFiring(firing: Firing): Record<string, unknown> {
-  return { routine: firing.routine, trigger: firing.trigger, at: isoInstant(firing.at), run: firing.run, late: firing.late };
+  return {
+    routine: firing.routine,
+    trigger: firing.trigger,
+    at: isoInstant(firing.at),
+    run: firing.run,
+    late: firing.late,
+  };
 }

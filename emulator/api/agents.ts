@@ -5,7 +5,15 @@ import type { AgentCall } from '../downstream.ts';
 import { callAgent, kindOf } from '../endpoint.ts';
 import { ApiError, invalid, notFound, shown } from '../errors.ts';
 import type { Arrival } from '../faults.ts';
-import { type AgentRow, type AgentVersionRow, addVersion, deleteAgent, findAgent, latestVersion, putAgent } from '../store/agents.ts';
+import {
+  type AgentRow,
+  type AgentVersionRow,
+  addVersion,
+  deleteAgent,
+  findAgent,
+  latestVersion,
+  putAgent,
+} from '../store/agents.ts';
 import { deleteReply } from '../store/faults.ts';
 import type { World } from '../world.ts';
 import { type Answer, bodyAs, type Input, type Operation } from './input.ts';
@@ -16,28 +24,110 @@ const AGENT_NAME = /^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$/;
 const ENDPOINT = '/agents/:agent_name/endpoint/protocols';
 
 export const agentOperations: Operation[] = [
-  { id: 'createAgentVersion', method: 'POST', path: '/agents/:agent_name/versions', kind: 'write', handle: createVersion },
+  {
+    id: 'createAgentVersion',
+    method: 'POST',
+    path: '/agents/:agent_name/versions',
+    kind: 'write',
+    handle: createVersion,
+  },
   { id: 'getAgent', method: 'GET', path: '/agents/:agent_name', kind: 'read', handle: get },
-  { id: 'deleteAgent', method: 'DELETE', path: '/agents/:agent_name', kind: 'write', handle: remove },
-  { id: 'enableAgent', method: 'POST', path: '/agents/:agent_name', verb: 'enable', kind: 'write', handle: (input) => setState(input, 'enabled') },
-  { id: 'disableAgent', method: 'POST', path: '/agents/:agent_name', verb: 'disable', kind: 'write', handle: (input) => setState(input, 'disabled') },
-  { id: 'createAgentResponse', method: 'POST', path: `${ENDPOINT}/openai/responses`, kind: 'call', handle: (input) => respond(input) },
-  { id: 'createAgentResponseV1', method: 'POST', path: `${ENDPOINT}/openai/v1/responses`, kind: 'call', handle: (input) => respond(input) },
-  { id: 'createAgentInvocation', method: 'POST', path: `${ENDPOINT}/invocations`, kind: 'call', handle: (input) => invoke(input) },
+  {
+    id: 'deleteAgent',
+    method: 'DELETE',
+    path: '/agents/:agent_name',
+    kind: 'write',
+    handle: remove,
+  },
+  {
+    id: 'enableAgent',
+    method: 'POST',
+    path: '/agents/:agent_name',
+    verb: 'enable',
+    kind: 'write',
+    handle: (input) => setState(input, 'enabled'),
+  },
+  {
+    id: 'disableAgent',
+    method: 'POST',
+    path: '/agents/:agent_name',
+    verb: 'disable',
+    kind: 'write',
+    handle: (input) => setState(input, 'disabled'),
+  },
+  {
+    id: 'createAgentResponse',
+    method: 'POST',
+    path: `${ENDPOINT}/openai/responses`,
+    kind: 'call',
+    handle: (input) => respond(input),
+  },
+  {
+    id: 'createAgentResponseV1',
+    method: 'POST',
+    path: `${ENDPOINT}/openai/v1/responses`,
+    kind: 'call',
+    handle: (input) => respond(input),
+  },
+  {
+    id: 'createAgentInvocation',
+    method: 'POST',
+    path: `${ENDPOINT}/invocations`,
+    kind: 'call',
+    handle: (input) => invoke(input),
+  },
 ];
 
 /** Routes of the live service that a later issue emulates: they answer 501, never an invented refusal. */
 export const agentRoutesNotEmulated: { method: string; path: string }[] = [
-  ...[['GET', '/agents'], ['POST', '/agents'], ['POST', '/agents/:agent_name'], ['PATCH', '/agents/:agent_name']],
-  ...[['POST', '/agents:import'], ['GET', '/agents/:agent_name/versions'], ['POST', '/agents/:agent_name/import']],
-  ...[['GET', '/agents/:agent_name/versions/:agent_version'], ['DELETE', '/agents/:agent_name/versions/:agent_version']],
-  ...[['POST', '/agents/:agent_name/endpoint/*'], ['GET', '/agents/:agent_name/endpoint/*']],
-  ...[['DELETE', '/agents/:agent_name/endpoint/*'], ['PUT', '/agents/:agent_name/endpoint/*']],
-  ...[['GET', '/agents/:agent_name/versions/*'], ['GET', '/agents/:agent_name/sessions/*']],
-  ...[['GET', '/openai/*'], ['POST', '/openai/*'], ['DELETE', '/openai/*']],
-  ...[['GET', '/assistants'], ['POST', '/assistants'], ['GET', '/assistants/*'], ['POST', '/assistants/*']],
-  ...[['DELETE', '/assistants/*'], ['GET', '/threads'], ['POST', '/threads'], ['GET', '/threads/*']],
-  ...[['POST', '/threads/*'], ['DELETE', '/threads/*']],
+  ...[
+    ['GET', '/agents'],
+    ['POST', '/agents'],
+    ['POST', '/agents/:agent_name'],
+    ['PATCH', '/agents/:agent_name'],
+  ],
+  ...[
+    ['POST', '/agents:import'],
+    ['GET', '/agents/:agent_name/versions'],
+    ['POST', '/agents/:agent_name/import'],
+  ],
+  ...[
+    ['GET', '/agents/:agent_name/versions/:agent_version'],
+    ['DELETE', '/agents/:agent_name/versions/:agent_version'],
+  ],
+  ...[
+    ['POST', '/agents/:agent_name/endpoint/*'],
+    ['GET', '/agents/:agent_name/endpoint/*'],
+  ],
+  ...[
+    ['DELETE', '/agents/:agent_name/endpoint/*'],
+    ['PUT', '/agents/:agent_name/endpoint/*'],
+  ],
+  ...[
+    ['GET', '/agents/:agent_name/versions/*'],
+    ['GET', '/agents/:agent_name/sessions/*'],
+  ],
+  ...[
+    ['GET', '/openai/*'],
+    ['POST', '/openai/*'],
+    ['DELETE', '/openai/*'],
+  ],
+  ...[
+    ['GET', '/assistants'],
+    ['POST', '/assistants'],
+    ['GET', '/assistants/*'],
+    ['POST', '/assistants/*'],
+  ],
+  ...[
+    ['DELETE', '/assistants/*'],
+    ['GET', '/threads'],
+    ['POST', '/threads'],
+    ['GET', '/threads/*'],
+  ],
+  ...[
+    ['POST', '/threads/*'],
+    ['DELETE', '/threads/*'],
+  ],
 ].map(([method = '', path = '']) => ({ method, path }));
 
 function nameOf(input: Input): string {
@@ -55,19 +145,33 @@ function createVersion(input: Input): Answer {
   const { world } = input.project;
   const name = nameOf(input);
   if (!AGENT_NAME.test(name)) {
-    throw invalid(`An agent cannot be named ${shown(name)}. Use 1 to 63 letters, digits and inner hyphens.`, 'agent_name', 'agent/name-form');
+    throw invalid(
+      `An agent cannot be named ${shown(name)}. Use 1 to 63 letters, digits and inner hyphens.`,
+      'agent_name',
+      'agent/name-form',
+    );
   }
   const body = bodyAs('AgentVersionCreate', input.body);
   if (body.draft === true) throw notEmulated('Drafts are not emulated yet. Leave `draft` out.');
   const definition = bothSpellings(body.definition as Record<string, unknown>);
   const before = findAgent(world.store, name);
   const latest = before && latestVersion(world.store, before);
-  if (latest && world.profile.switches.dedup_versions === 'on' && isDeepStrictEqual(JSON.parse(latest.definition), definition)) {
+  if (
+    latest &&
+    world.profile.switches.dedup_versions === 'on' &&
+    isDeepStrictEqual(JSON.parse(latest.definition), definition)
+  ) {
     return { status: 200, body: viewVersion(world, before, latest) };
   }
   const number = (before?.last_version ?? 0) + 1;
   const key = before?.key ?? `${name}#${world.ordinal(`agent ${name}`)}`;
-  const agent: AgentRow = { name, key, state: before?.state ?? 'enabled', last_version: number, created_at: before?.created_at ?? world.now };
+  const agent: AgentRow = {
+    name,
+    key,
+    state: before?.state ?? 'enabled',
+    last_version: number,
+    created_at: before?.created_at ?? world.now,
+  };
   const version: AgentVersionRow = {
     agent: name,
     version: String(number),
@@ -92,7 +196,9 @@ function bothSpellings(definition: Record<string, unknown>): Record<string, unkn
   return {
     ...definition,
     ...(image === undefined ? {} : { image, container_configuration: { ...container, image } }),
-    ...(protocols === undefined ? {} : { protocol_versions: protocols, container_protocol_versions: protocols }),
+    ...(protocols === undefined
+      ? {}
+      : { protocol_versions: protocols, container_protocol_versions: protocols }),
   };
 }
 
@@ -120,13 +226,25 @@ function setState(input: Input, state: AgentRow['state']): Answer {
 
 function respond(input: Input): Answer | Promise<Answer> {
   const body = bodyAs('ResponseCreate', input.body ?? {});
-  if ((body as { stream?: unknown }).stream === true) throw notEmulated('Streaming is not emulated yet. Send stream: false.');
-  return call(input, { agent: nameOf(input), protocol: 'responses', body: JSON.stringify(body), requestId: requestId(input) });
+  if ((body as { stream?: unknown }).stream === true)
+    throw notEmulated('Streaming is not emulated yet. Send stream: false.');
+  return call(input, {
+    agent: nameOf(input),
+    protocol: 'responses',
+    body: JSON.stringify(body),
+    requestId: requestId(input),
+  });
 }
 
 function invoke(input: Input): Answer | Promise<Answer> {
   const sessionId = input.query.get('agent_session_id') ?? undefined;
-  return call(input, { agent: nameOf(input), protocol: 'invocations', body: JSON.stringify(input.body ?? null), requestId: requestId(input), sessionId });
+  return call(input, {
+    agent: nameOf(input),
+    protocol: 'invocations',
+    body: JSON.stringify(input.body ?? null),
+    requestId: requestId(input),
+    sessionId,
+  });
 }
 
 /** Without an id of the client's own, calls are counted: each answer then has its own id. */
@@ -138,22 +256,37 @@ function requestId(input: Input): string {
 function call(input: Input, agentCall: AgentCall): Answer | Promise<Answer> {
   const { world, context } = input.project;
   const arrival = callAgent(world, agentCall, context.forward);
-  return arrival instanceof Promise ? arrival.then((value) => answerOf(world, value)) : answerOf(world, arrival);
+  return arrival instanceof Promise
+    ? arrival.then((value) => answerOf(world, value))
+    : answerOf(world, arrival);
 }
 
 /** What a client of the endpoint gets when the agent behind it cannot be reached (contract/agents.md 11.2). */
 function answerOf(world: World, arrival: Arrival): Answer {
-  if (arrival.kind === 'answered') return { status: arrival.status, text: arrival.body, headers: passedOn(arrival.headers) };
+  if (arrival.kind === 'answered')
+    return { status: arrival.status, text: arrival.body, headers: passedOn(arrival.headers) };
   const message =
     arrival.kind === 'later'
       ? `The agent did not answer within ${world.profile.settings.attempt_timeout / 1_000} seconds.`
       : `The agent could not be reached: ${arrival.kind === 'connection_failed' ? arrival.message : arrival.kind}.`;
-  throw new ApiError({ status: 424, code: 'session_not_ready', message, rule: 'agent/unreachable-answers-424' });
+  throw new ApiError({
+    status: 424,
+    code: 'session_not_ready',
+    message,
+    rule: 'agent/unreachable-answers-424',
+  });
 }
 
 /** Hop-by-hop headers and lengths belong to the connection that they came on. */
 function passedOn(headers: Record<string, string>): Record<string, string> {
-  const own = new Set(['connection', 'content-length', 'content-encoding', 'transfer-encoding', 'keep-alive', 'date']);
+  const own = new Set([
+    'connection',
+    'content-length',
+    'content-encoding',
+    'transfer-encoding',
+    'keep-alive',
+    'date',
+  ]);
   const kept = Object.fromEntries(Object.entries(headers).filter(([name]) => !own.has(name)));
   return { 'content-type': 'application/json', ...kept };
 }
@@ -162,7 +295,11 @@ export function notEmulated(message: string): ApiError {
   return new ApiError({ status: 501, code: 'NotEmulated', message, rule: 'request/not-emulated' });
 }
 
-function viewAgent(world: World, agent: AgentRow, version: AgentVersionRow): Record<string, unknown> {
+function viewAgent(
+  world: World,
+  agent: AgentRow,
+  version: AgentVersionRow,
+): Record<string, unknown> {
   const protocols = protocolsOf(version);
   return {
     object: 'agent',
@@ -171,7 +308,11 @@ function viewAgent(world: World, agent: AgentRow, version: AgentVersionRow): Rec
     versions: { latest: viewVersion(world, agent, version) },
     state: agent.state,
     agent_endpoint: {
-      version_selector: { version_selection_rules: [{ type: 'FixedRatio', agent_version: '@latest', traffic_percentage: 100 }] },
+      version_selector: {
+        version_selection_rules: [
+          { type: 'FixedRatio', agent_version: '@latest', traffic_percentage: 100 },
+        ],
+      },
       protocols,
       protocol_configuration: Object.fromEntries(protocols.map((protocol) => [protocol, {}])),
       authorization_schemes: [{ type: 'Entra', isolation_key_source: { kind: 'Entra' } }],
@@ -182,11 +323,19 @@ function viewAgent(world: World, agent: AgentRow, version: AgentVersionRow): Rec
 
 /** A hosted agent exposes what its definition says; the others answer through Responses. */
 function protocolsOf(version: AgentVersionRow): string[] {
-  const { protocol_versions: listed } = JSON.parse(version.definition) as { protocol_versions?: { protocol: string }[] };
-  return listed && listed.length > 0 ? [...new Set(listed.map((entry) => entry.protocol))] : ['responses'];
+  const { protocol_versions: listed } = JSON.parse(version.definition) as {
+    protocol_versions?: { protocol: string }[];
+  };
+  return listed && listed.length > 0
+    ? [...new Set(listed.map((entry) => entry.protocol))]
+    : ['responses'];
 }
 
-function viewVersion(world: World, agent: AgentRow, version: AgentVersionRow): Record<string, unknown> {
+function viewVersion(
+  world: World,
+  agent: AgentRow,
+  version: AgentVersionRow,
+): Record<string, unknown> {
   return {
     object: 'agent.version',
     id: `${agent.name}:${version.version}`,
@@ -204,12 +353,25 @@ function viewVersion(world: World, agent: AgentRow, version: AgentVersionRow): R
 }
 
 /** Hosted agents have an identity of their own; prompt agents have none (contract/agents.md 7.3). */
-function identities(world: World, agent: AgentRow, version: AgentVersionRow): Record<string, unknown> {
+function identities(
+  world: World,
+  agent: AgentRow,
+  version: AgentVersionRow,
+): Record<string, unknown> {
   if (kindOf(version) !== 'hosted') return {};
   const principal = world.draw.uuid('identity', agent.key, 1);
   return {
     instance_identity: { principal_id: principal, client_id: principal, status: 'active' },
-    blueprint: { principal_id: world.draw.uuid('blueprint principal', agent.key, 1), client_id: world.draw.uuid('blueprint client', agent.key, 1), status: 'active' },
-    blueprint_reference: { type: 'ManagedAgentIdentityBlueprint', blueprint_id: world.draw.id(`${agent.name}-`, 'blueprint', agent.key, 1).slice(0, agent.name.length + 6) },
+    blueprint: {
+      principal_id: world.draw.uuid('blueprint principal', agent.key, 1),
+      client_id: world.draw.uuid('blueprint client', agent.key, 1),
+      status: 'active',
+    },
+    blueprint_reference: {
+      type: 'ManagedAgentIdentityBlueprint',
+      blueprint_id: world.draw
+        .id(`${agent.name}-`, 'blueprint', agent.key, 1)
+        .slice(0, agent.name.length + 6),
+    },
   };
 }

@@ -8,7 +8,14 @@ import type { Emulated } from '../emulator.ts';
 import { ApiError, conflict, invalid, notFound, shown } from '../errors.ts';
 import { badDuration } from '../faults.ts';
 import { answerIdentity, principalOf } from '../identity.ts';
-import { chooseProfile, isProblem, type Profile, type ProfileChange, SETTINGS, SWITCHES } from '../profile.ts';
+import {
+  chooseProfile,
+  isProblem,
+  type Profile,
+  type ProfileChange,
+  SETTINGS,
+  SWITCHES,
+} from '../profile.ts';
 import type { Project } from '../projects.ts';
 import { listStuck } from '../store/due.ts';
 import { readPlan, writePlan, writeReply } from '../store/faults.ts';
@@ -34,7 +41,10 @@ const HANDLERS: Record<string, Handler> = {
   getReady: ({ emulated }) => ({ status: 200, body: emulated.ready() }),
   getCa: ({ emulated }) => certificate(emulated),
   getIdentityToken: ({ c, emulated }) => answerIdentity(c.req.raw, emulated.identity),
-  listProjects: ({ emulated }) => ({ status: 200, body: { projects: emulated.projects.list().map(viewProject) } }),
+  listProjects: ({ emulated }) => ({
+    status: 200,
+    body: { projects: emulated.projects.list().map(viewProject) },
+  }),
   createProject: create,
   updateProject: update,
   deleteProject: remove,
@@ -79,26 +89,38 @@ function routeOf(call: ControlCall): string {
   return `/_emulator${segments.join('/')}`;
 }
 
-async function answer(c: Controlled['c'], emulated: Emulated, call: ControlCall, handler: Handler): Promise<Response> {
+async function answer(
+  c: Controlled['c'],
+  emulated: Emulated,
+  call: ControlCall,
+  handler: Handler,
+): Promise<Response> {
   if (!call.open) admit(c, emulated);
   const params: Record<string, string> = {};
-  for (const [name, value] of Object.entries(c.req.param())) params[name] = decode(String(value).replace(/:[a-z]+$/, ''));
+  for (const [name, value] of Object.entries(c.req.param()))
+    params[name] = decode(String(value).replace(/:[a-z]+$/, ''));
   const body = call.method === 'GET' ? undefined : readJson(await c.req.text());
   const result = await handler({ c, emulated, params, body });
   if (result instanceof Response) return result;
   const project = params.p === undefined ? undefined : emulated.projects.find(params.p);
-  return toResponse(result, project?.world.now ?? emulated.host.now(), c.req.header('x-ms-client-request-id') ?? 'control');
+  return toResponse(
+    result,
+    project?.world.now ?? emulated.host.now(),
+    c.req.header('x-ms-client-request-id') ?? 'control',
+  );
 }
 
 function admit(c: Controlled['c'], emulated: Emulated): void {
-  if (!emulated.control) throw notFound('Control is off: this emulator was started with --no-control.', 'control/off');
+  if (!emulated.control)
+    throw notFound('Control is off: this emulator was started with --no-control.', 'control/off');
   if (emulated.controlToken === undefined) return;
   const token = /^bearer +(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1];
   if (token === emulated.controlToken) return;
   throw new ApiError({
     status: 401,
     code: 'Unauthorized',
-    message: 'This control call needs the token that the emulator was started with: Authorization: Bearer CONTROL_TOKEN.',
+    message:
+      'This control call needs the token that the emulator was started with: Authorization: Bearer CONTROL_TOKEN.',
     rule: 'control/token',
     headers: { 'www-authenticate': 'Bearer' },
   });
@@ -126,7 +148,11 @@ function controlTurn<T>(call: Controlled, project: Project, operation: string, w
 function profileOf(base: Profile | undefined, change: ProfileChange): Profile {
   const chosen = chooseProfile(base, change);
   if (!isProblem(chosen)) return chosen;
-  const rule = chosen.param.startsWith('settings') ? 'control/setting-known' : chosen.param.startsWith('switches') ? 'control/switch-known' : 'control/profile-known';
+  const rule = chosen.param.startsWith('settings')
+    ? 'control/setting-known'
+    : chosen.param.startsWith('switches')
+      ? 'control/switch-known'
+      : 'control/profile-known';
   throw invalid(chosen.message, chosen.param, rule);
 }
 
@@ -178,7 +204,9 @@ async function setClock(call: Controlled): Promise<Answer> {
   if (now !== undefined && engine.advancing) throw busy();
   // What is due on the way runs: setting the clock is no way around it.
   if (now !== undefined) await engine.advance({ limit: now });
-  controlTurn(call, project, 'setClock', () => world.setClock({ now, rate: body.rate, skip: body.skip }));
+  controlTurn(call, project, 'setClock', () =>
+    world.setClock({ now, rate: body.rate, skip: body.skip }),
+  );
   return { status: 200, body: viewClock(project) };
 }
 
@@ -187,13 +215,27 @@ function setFaults(call: Controlled): Answer {
   const { faults } = bodyAs('FaultPlanUpdate', call.body);
   const known = new Set(operations().map((operation) => operation.operationId));
   for (const [index, entry] of faults.entries()) {
-    if ('at' in entry) throw invalid("Faults at a transition are not emulated yet. Use 'agent' or 'operation'.", `faults[${index}].at`, 'fault/transition-known');
+    if ('at' in entry)
+      throw invalid(
+        "Faults at a transition are not emulated yet. Use 'agent' or 'operation'.",
+        `faults[${index}].at`,
+        'fault/transition-known',
+      );
     if ('operation' in entry && !known.has(entry.operation)) {
-      throw invalid(`There is no operation ${shown(entry.operation)}. Known are: ${[...known].join(', ')}.`, `faults[${index}].operation`, 'fault/one-boundary');
+      throw invalid(
+        `There is no operation ${shown(entry.operation)}. Known are: ${[...known].join(', ')}.`,
+        `faults[${index}].operation`,
+        'fault/one-boundary',
+      );
     }
   }
   const bad = badDuration(faults);
-  if (bad) throw invalid(`${shown(bad.value)} is no duration. Write it like '5s', '2m' or 'PT5S'.`, bad.param, 'fault/delay-is-a-duration');
+  if (bad)
+    throw invalid(
+      `${shown(bad.value)} is no duration. Write it like '5s', '2m' or 'PT5S'.`,
+      bad.param,
+      'fault/delay-is-a-duration',
+    );
   replacePlan(call, project, faults);
   return { status: 200, body: { faults: viewPlan(project) } };
 }
@@ -207,7 +249,9 @@ function replacePlan(call: Controlled, project: Project, faults: readonly unknow
 function release(call: Controlled): Answer {
   const project = projectOf(call);
   const gate = call.params.gate ?? '';
-  const deliveries = controlTurn(call, project, 'releaseGate', () => releaseGate(project.world, gate, project.engine));
+  const deliveries = controlTurn(call, project, 'releaseGate', () =>
+    releaseGate(project.world, gate, project.engine),
+  );
   return { status: 200, body: { gate, released: deliveries + project.engine.openGate(gate) } };
 }
 
@@ -216,7 +260,13 @@ function setReply(call: Controlled): Answer {
   const agent = call.params.agent_name ?? '';
   const reply = bodyAs('Reply', call.body);
   if (reply.kind === 'model') {
-    throw new ApiError({ status: 501, code: 'NotEmulated', message: 'Replies of kind model are not emulated yet. Use echo, script or forward.', param: 'kind', rule: 'request/not-emulated' });
+    throw new ApiError({
+      status: 501,
+      code: 'NotEmulated',
+      message: 'Replies of kind model are not emulated yet. Use echo, script or forward.',
+      param: 'kind',
+      rule: 'request/not-emulated',
+    });
   }
   controlTurn(call, project, 'setAgentReply', () => writeReply(project.world.store, agent, reply));
   return { status: 200, body: { agent, reply } };
@@ -228,21 +278,55 @@ function fire(call: Controlled): Answer {
   const body = bodyAs('FireRequest', call.body ?? {});
   const name = call.params.routine_name ?? '';
   const routine = findRoutine(world.store, name);
-  if (!routine) throw notFound(`There is no routine '${name}' in project '${world.project}'.`, 'routine/unknown-answers-404');
-  if (routine.enabled === 0) throw conflict(`The routine '${name}' is disabled, so its trigger does not fire. Enable it first.`, 'routine/disabled-does-not-fire');
+  if (!routine)
+    throw notFound(
+      `There is no routine '${name}' in project '${world.project}'.`,
+      'routine/unknown-answers-404',
+    );
+  if (routine.enabled === 0)
+    throw conflict(
+      `The routine '${name}' is disabled, so its trigger does not fire. Enable it first.`,
+      'routine/disabled-does-not-fire',
+    );
   const event = routine.trigger_type === 'github_issue' || routine.trigger_type === 'custom';
-  if (!event && body.payload !== undefined) throw invalid(`A trigger of type '${routine.trigger_type}' carries no payload. Leave it out.`, 'payload', 'control/fire-payload-is-object');
-  const at = body.scheduled_fire_at === undefined ? world.now : readInstant(body.scheduled_fire_at, 'scheduled_fire_at');
+  if (!event && body.payload !== undefined)
+    throw invalid(
+      `A trigger of type '${routine.trigger_type}' carries no payload. Leave it out.`,
+      'payload',
+      'control/fire-payload-is-object',
+    );
+  const at =
+    body.scheduled_fire_at === undefined
+      ? world.now
+      : readInstant(body.scheduled_fire_at, 'scheduled_fire_at');
   const run = controlTurn(call, project, 'fireRoutine', () => {
-    return fireByHand(world, routine, event ? { event: body.payload ?? {} } : { scheduledFireAt: at });
+    return fireByHand(
+      world,
+      routine,
+      event ? { event: body.payload ?? {} } : { scheduledFireAt: at },
+    );
   });
   world.fired = [];
-  return { status: 200, body: { routine: name, trigger: routine.trigger_name, at: isoInstant(world.now), run: run.id, late: false } };
+  return {
+    status: 200,
+    body: {
+      routine: name,
+      trigger: routine.trigger_name,
+      at: isoInstant(world.now),
+      run: run.id,
+      late: false,
+    },
+  };
 }
 
 function listSnapshots(call: Controlled, project: Project): Answer {
   const snapshots = call.emulated.projects.snapshots(project);
-  return { status: 200, body: { snapshots: snapshots.map(({ name, bytes, now }) => ({ name, bytes, now: isoInstant(now) })) } };
+  return {
+    status: 200,
+    body: {
+      snapshots: snapshots.map(({ name, bytes, now }) => ({ name, bytes, now: isoInstant(now) })),
+    },
+  };
 }
 
 function takeSnapshot(call: Controlled, project: Project): Answer {
@@ -253,28 +337,46 @@ function takeSnapshot(call: Controlled, project: Project): Answer {
 
 function certificate(emulated: Emulated): Answer {
   const pem = emulated.caPem?.();
-  if (pem === undefined) throw notFound('There is no CA here: this emulator has no TLS of its own.', 'control/ca');
+  if (pem === undefined)
+    throw notFound('There is no CA here: this emulator has no TLS of its own.', 'control/ca');
   return { status: 200, text: pem, headers: { 'content-type': 'application/x-pem-file' } };
 }
 
 export function readInstant(text: string, param: string): Instant {
   const at = /(?:Z|[+-]\d\d:?\d\d)$/i.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(at)) throw invalid(`${shown(text)} is no instant. Write it with an offset, like 2026-06-01T07:00:00Z.`, param, 'clock/now-is-an-instant');
+  if (Number.isNaN(at))
+    throw invalid(
+      `${shown(text)} is no instant. Write it with an offset, like 2026-06-01T07:00:00Z.`,
+      param,
+      'clock/now-is-an-instant',
+    );
   return at;
 }
 
 export function readDuration(text: string, param: string): number {
   const ms = parseDuration(text);
-  if (ms === undefined) throw invalid(`${shown(text)} is no duration. Write it like '90s', '2m', '1h30m' or 'P30D'.`, param, 'clock/advance-by-to-or-until');
+  if (ms === undefined)
+    throw invalid(
+      `${shown(text)} is no duration. Write it like '90s', '2m', '1h30m' or 'P30D'.`,
+      param,
+      'clock/advance-by-to-or-until',
+    );
   return ms;
 }
 
 export function backwards(to: Instant, now: Instant, param: string): ApiError {
-  return invalid(`The clock stands at ${isoInstant(now)} and does not go back to ${isoInstant(to)}. Reset the project to start over.`, param, 'clock/never-goes-back');
+  return invalid(
+    `The clock stands at ${isoInstant(now)} and does not go back to ${isoInstant(to)}. Reset the project to start over.`,
+    param,
+    'clock/never-goes-back',
+  );
 }
 
 export function busy(): ApiError {
-  return conflict('The clock is being advanced already. Wait for it, or stop it with clock:stop.', 'clock/one-advance-at-a-time');
+  return conflict(
+    'The clock is being advanced already. Wait for it, or stop it with clock:stop.',
+    'clock/one-advance-at-a-time',
+  );
 }
 
 export function viewClock(project: Project): Record<string, unknown> {
@@ -284,7 +386,10 @@ export function viewClock(project: Project): Record<string, unknown> {
     rate: world.rate,
     skip: world.skip,
     advancing: engine.advancing,
-    waiting: engine.waitingFor.map(({ what, until }) => ({ what, until: until === undefined ? null : isoInstant(until) })),
+    waiting: engine.waitingFor.map(({ what, until }) => ({
+      what,
+      until: until === undefined ? null : isoInstant(until),
+    })),
     heldBy: engine.holds,
   };
 }
@@ -306,17 +411,24 @@ function viewProject(project: Project): Record<string, unknown> {
 function changedSwitches(profile: Profile): Record<string, string> {
   const named = chooseProfile(undefined, { profile: profile.name }) as Profile;
   const { switches } = profile;
-  const changed = Object.entries(switches).filter(([key, value]) => (named.switches as Record<string, string>)[key] !== value);
+  const changed = Object.entries(switches).filter(
+    ([key, value]) => (named.switches as Record<string, string>)[key] !== value,
+  );
   return Object.fromEntries(changed);
 }
 
 function changedSettings(profile: Profile): Record<string, number> {
   const settings = Object.entries(profile.settings);
-  return Object.fromEntries(settings.filter(([key, value]) => SETTINGS[key as keyof typeof SETTINGS].default !== value));
+  return Object.fromEntries(
+    settings.filter(([key, value]) => SETTINGS[key as keyof typeof SETTINGS].default !== value),
+  );
 }
 
 function viewPlan(project: Project): { entry: unknown; fired: number }[] {
-  return readPlan(project.world.store).map((row) => ({ entry: JSON.parse(row.entry) as unknown, fired: row.fired }));
+  return readPlan(project.world.store).map((row) => ({
+    entry: JSON.parse(row.entry) as unknown,
+    fired: row.fired,
+  }));
 }
 
 function health(emulated: Emulated): Record<string, unknown> {
@@ -324,10 +436,17 @@ function health(emulated: Emulated): Record<string, unknown> {
     name: project.world.project,
     clock: viewClock(project),
     faults: viewPlan(project),
-    stuck: listStuck(project.world.store).map((row) => ({ at: isoInstant(row.due_at), item: `${row.kind} ${row.ref}`, error: row.error })),
+    stuck: listStuck(project.world.store).map((row) => ({
+      at: isoInstant(row.due_at),
+      item: `${row.kind} ${row.ref}`,
+      error: row.error,
+    })),
     switches: changedSwitches(project.world.profile),
   }));
-  const assumed = Object.entries(SWITCHES).map(([name, { rule }]) => ({ rule, value: emulated.profile.switches[name as keyof typeof SWITCHES] }));
+  const assumed = Object.entries(SWITCHES).map(([name, { rule }]) => ({
+    rule,
+    value: emulated.profile.switches[name as keyof typeof SWITCHES],
+  }));
   return {
     status: projects.some((project) => project.stuck.length > 0) ? 'stuck' : 'ok',
     version: emulated.version,

@@ -27,7 +27,8 @@ const COLUMNS: Record<string, string> = {
 };
 
 const NUMBERS = new Set(['start_time', 'end_time']);
-const CLAUSE = /^\s*(?:(?:attributes|attribute|attr|run|tags|tag)\.)?[`"]?(\w+)[`"]?\s*(!=|>=|<=|=|>|<)\s*(?:'([^']*)'|"([^"]*)"|(\d+))\s*$/;
+const CLAUSE =
+  /^\s*(?:(?:attributes|attribute|attr|run|tags|tag)\.)?[`"]?(\w+)[`"]?\s*(!=|>=|<=|=|>|<)\s*(?:'([^']*)'|"([^"]*)"|(\d+))\s*$/;
 const FILTER_LENGTH_MAX = 2_000;
 
 export interface Filter {
@@ -58,7 +59,12 @@ function addClause(filter: Filter, clause: string, text: string): void {
   }
   const column = COLUMNS[field];
   const numeric = NUMBERS.has(field);
-  if (!column || (numeric && number === undefined) || (!numeric && operator !== '=' && operator !== '!=')) throw refuse(text);
+  if (
+    !column ||
+    (numeric && number === undefined) ||
+    (!numeric && operator !== '=' && operator !== '!=')
+  )
+    throw refuse(text);
   filter.where.push(operator === '!=' ? `${column} IS NOT ?` : `${column} ${operator} ?`);
   filter.values.push(numeric ? Number(value) : value);
 }

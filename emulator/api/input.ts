@@ -65,10 +65,19 @@ export function readJson(text: string): unknown {
 
 /** A body of a named schema of openapi.yaml, or the 400 that names field, value and rule. */
 export function bodyAs<Name extends SchemaName>(schema: Name, body: unknown): SchemaValue<Name> {
-  if (body === undefined) throw invalid('This request needs a JSON body. Send one JSON object.', undefined, 'request/body-required');
+  if (body === undefined)
+    throw invalid(
+      'This request needs a JSON body. Send one JSON object.',
+      undefined,
+      'request/body-required',
+    );
   const parsed = parse(schema, body);
   if (parsed.kind === 'ok') return parsed.value;
-  throw invalid(parsed.message, parsed.param === '' ? undefined : parsed.param, parsed.rule ?? 'request/body-matches-schema');
+  throw invalid(
+    parsed.message,
+    parsed.param === '' ? undefined : parsed.param,
+    parsed.rule ?? 'request/body-matches-schema',
+  );
 }
 
 export interface Page {
@@ -84,19 +93,36 @@ export function readPage(input: Input, token: Page['token']): Page {
   const { switches, settings } = input.project.world.profile;
   const order = input.query.get('order') || switches.default_order;
   if (order !== 'asc' && order !== 'desc') {
-    throw invalid(`'order' cannot be ${shown(order)}. Use asc or desc.`, 'order', 'list/order-known');
+    throw invalid(
+      `'order' cannot be ${shown(order)}. Use asc or desc.`,
+      'order',
+      'list/order-known',
+    );
   }
   const limit = readLimit(input.query.get('limit'), switches.limit_out_of_range, settings);
   return { token, limit, order, after: input.query.get('after') || undefined };
 }
 
-function readLimit(text: string | null, outOfRange: string, settings: { page_default: number; page_max: number }): number {
+function readLimit(
+  text: string | null,
+  outOfRange: string,
+  settings: { page_default: number; page_max: number },
+): number {
   if (text === null || text === '') return settings.page_default;
   const limit = Number(text);
-  if (!/^-?\d{1,15}$/.test(text)) throw invalid(`'limit' cannot be ${shown(text)}. Use a whole number from 1 to ${settings.page_max}.`, 'limit', 'list/limit-1-to-100');
+  if (!/^-?\d{1,15}$/.test(text))
+    throw invalid(
+      `'limit' cannot be ${shown(text)}. Use a whole number from 1 to ${settings.page_max}.`,
+      'limit',
+      'list/limit-1-to-100',
+    );
   if (limit >= 1 && limit <= settings.page_max) return limit;
   if (outOfRange === 'refuse') {
-    throw invalid(`'limit' cannot be ${limit}. Use a whole number from 1 to ${settings.page_max}.`, 'limit', 'list/limit-1-to-100');
+    throw invalid(
+      `'limit' cannot be ${limit}. Use a whole number from 1 to ${settings.page_max}.`,
+      'limit',
+      'list/limit-1-to-100',
+    );
   }
   return Math.min(Math.max(limit, 1), settings.page_max);
 }
@@ -121,18 +147,35 @@ export function instantStyle(input: Input): InstantStyle {
 }
 
 /** A list in the envelope that the world's switch names; the superset serves every official client (contract/routines.md 5.3). */
-export function envelope<Item>(input: Input, items: Item[], more: boolean, idOf: (item: Item) => string, page: Page): Answer {
+export function envelope<Item>(
+  input: Input,
+  items: Item[],
+  more: boolean,
+  idOf: (item: Item) => string,
+  page: Page,
+): Answer {
   const kind = input.project.world.profile.switches.envelope;
   const first = items[0];
   const last = items.at(-1);
   const cursor = more && last !== undefined ? idOf(last) : undefined;
   const link = cursor === undefined ? undefined : nextLink(input, cursor, page);
-  if (kind === 'v2') return { status: 200, body: { data: items, ...(link === undefined ? {} : { next_link: link }) } };
+  if (kind === 'v2')
+    return {
+      status: 200,
+      body: { data: items, ...(link === undefined ? {} : { next_link: link }) },
+    };
   const body: Record<string, unknown> = { value: items, data: items, has_more: more };
-  if (first !== undefined && last !== undefined) Object.assign(body, { first_id: idOf(first), last_id: idOf(last) });
+  if (first !== undefined && last !== undefined)
+    Object.assign(body, { first_id: idOf(first), last_id: idOf(last) });
   if (cursor === undefined) return { status: 200, body };
   if (kind === 'v1') body[page.token] = cursor;
-  else Object.assign(body, { next_link: link, nextLink: link, continuationToken: cursor, nextPageToken: cursor });
+  else
+    Object.assign(body, {
+      next_link: link,
+      nextLink: link,
+      continuationToken: cursor,
+      nextPageToken: cursor,
+    });
   return { status: 200, body };
 }
 

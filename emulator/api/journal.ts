@@ -27,11 +27,18 @@ export async function readJournal(call: Controlled, project: Project): Promise<A
   const { store } = project.world;
   let rows = readLines(store, asked);
   if (rows.length === 0 && query.wait !== undefined) {
-    const waitMs = Math.min(/^\d+$/.test(query.wait) ? Number(query.wait) * 1_000 : readDuration(query.wait, 'wait'), WAIT_MAX_MS);
+    const waitMs = Math.min(
+      /^\d+$/.test(query.wait) ? Number(query.wait) * 1_000 : readDuration(query.wait, 'wait'),
+      WAIT_MAX_MS,
+    );
     rows = await waitForLines(project, asked, waitMs);
   }
   if (canonical && call.c.req.header('accept')?.includes('application/x-ndjson')) {
-    return { status: 200, text: rows.map((row) => `${canonicalLine(row)}\n`).join(''), headers: { 'content-type': 'application/x-ndjson' } };
+    return {
+      status: 200,
+      text: rows.map((row) => `${canonicalLine(row)}\n`).join(''),
+      headers: { 'content-type': 'application/x-ndjson' },
+    };
   }
   const body: Record<string, unknown> = {
     entries: rows.map((row) => viewLine(row, canonical)),
@@ -44,18 +51,32 @@ export async function readJournal(call: Controlled, project: Project): Promise<A
   return { status: 200, body };
 }
 
-function wholeNumber(text: string | undefined, param: string, min: number, max: number): number | undefined {
+function wholeNumber(
+  text: string | undefined,
+  param: string,
+  min: number,
+  max: number,
+): number | undefined {
   if (text === undefined || text === '') return undefined;
   const number = Number(text);
   if (/^\d{1,16}$/.test(text) && number >= min && number <= max) return number;
-  throw invalid(`'${param}' cannot be ${shown(text)}. Use a whole number from ${min} to ${max}.`, param, `journal/${param}`);
+  throw invalid(
+    `'${param}' cannot be ${shown(text)}. Use a whole number from ${min} to ${max}.`,
+    param,
+    `journal/${param}`,
+  );
 }
 
 /** With skip the poll is itself a wait, and moves time; otherwise it lasts until a line comes or `waitMs` of real time passed. */
-async function waitForLines(project: Project, asked: JournalQuery, waitMs: number): Promise<JournalRow[]> {
+async function waitForLines(
+  project: Project,
+  asked: JournalQuery,
+  waitMs: number,
+): Promise<JournalRow[]> {
   const { world, engine } = project;
   const { store } = world;
-  const routine = asked.routine ?? (asked.run === undefined ? undefined : findRunById(store, asked.run)?.routine);
+  const routine =
+    asked.routine ?? (asked.run === undefined ? undefined : findRunById(store, asked.run)?.routine);
   const subject = routine === undefined ? undefined : subjectOf(routine);
   const notAfter = world.now + world.profile.settings.skip_max;
   while (world.skip && (await engine.follow(subject, notAfter))) {
@@ -78,7 +99,8 @@ async function waitForLines(project: Project, asked: JournalQuery, waitMs: numbe
 
 function viewLine(row: JournalRow, canonical: boolean): Record<string, unknown> {
   const data = JSON.parse(row.data) as Record<string, unknown>;
-  const extra = canonical || row.extra === null ? {} : (JSON.parse(row.extra) as Record<string, unknown>);
+  const extra =
+    canonical || row.extra === null ? {} : (JSON.parse(row.extra) as Record<string, unknown>);
   return {
     seq: row.seq,
     at: isoInstant(row.at),
@@ -96,7 +118,9 @@ export function canonicalLine(row: JournalRow): string {
 }
 
 export function canonicalLines(project: Project): string[] {
-  return readLines(project.world.store, { after: 0, limit: Number.MAX_SAFE_INTEGER }).map(canonicalLine);
+  return readLines(project.world.store, { after: 0, limit: Number.MAX_SAFE_INTEGER }).map(
+    canonicalLine,
+  );
 }
 
 function canonicalHash(project: Project): string {
@@ -106,5 +130,9 @@ function canonicalHash(project: Project): string {
 }
 
 function isInterleaved(project: Project): boolean {
-  return project.world.store.sql("SELECT 1 FROM journal WHERE json_extract(data, '$.interleaved') LIMIT 1").get() !== undefined;
+  return (
+    project.world.store
+      .sql("SELECT 1 FROM journal WHERE json_extract(data, '$.interleaved') LIMIT 1")
+      .get() !== undefined
+  );
 }

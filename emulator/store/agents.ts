@@ -50,7 +50,9 @@ export function findAgent(store: Store, name: string): AgentRow | undefined {
 }
 
 export function putAgent(store: Store, row: AgentRow): void {
-  store.sql('INSERT OR REPLACE INTO agent VALUES (@name, @key, @state, @last_version, @created_at)').run(row);
+  store
+    .sql('INSERT OR REPLACE INTO agent VALUES (@name, @key, @state, @last_version, @created_at)')
+    .run(row);
 }
 
 export function deleteAgent(store: Store, name: string): void {
@@ -60,13 +62,15 @@ export function deleteAgent(store: Store, name: string): void {
 
 export function addVersion(store: Store, row: AgentVersionRow): void {
   store
-    .sql('INSERT INTO agent_version VALUES (@agent, @version, @seq, @definition, @description, @metadata, @status, @created_at)')
+    .sql(
+      'INSERT INTO agent_version VALUES (@agent, @version, @seq, @definition, @description, @metadata, @status, @created_at)',
+    )
     .run(row);
 }
 
 /** The version that a call without a selector reaches. */
 export function latestVersion(store: Store, agent: AgentRow): AgentVersionRow | undefined {
-  return store.sql('SELECT * FROM agent_version WHERE agent = ? AND seq = ?').get(agent.name, agent.last_version) as
-    | AgentVersionRow
-    | undefined;
+  return store
+    .sql('SELECT * FROM agent_version WHERE agent = ? AND seq = ?')
+    .get(agent.name, agent.last_version) as AgentVersionRow | undefined;
 }

@@ -41,11 +41,15 @@ export interface DueRow {
 }
 
 export function addDue(store: Store, row: DueRow): void {
-  store.sql('INSERT INTO due VALUES (?, ?, ?, ?, ?, ?)').run(row.due_at, row.class, row.seq, row.kind, row.ref, row.subject);
+  store
+    .sql('INSERT INTO due VALUES (?, ?, ?, ?, ?, ?)')
+    .run(row.due_at, row.class, row.seq, row.kind, row.ref, row.subject);
 }
 
 export function takeDue(store: Store, row: DueRow): void {
-  store.sql('DELETE FROM due WHERE due_at = ? AND class = ? AND seq = ?').run(row.due_at, row.class, row.seq);
+  store
+    .sql('DELETE FROM due WHERE due_at = ? AND class = ? AND seq = ?')
+    .run(row.due_at, row.class, row.seq);
 }
 
 export function cancelDue(store: Store, ref: string): void {
@@ -53,7 +57,9 @@ export function cancelDue(store: Store, ref: string): void {
 }
 
 export function nextDue(store: Store): DueRow | undefined {
-  return store.sql('SELECT * FROM due ORDER BY due_at, class, seq LIMIT 1').get() as DueRow | undefined;
+  return store.sql('SELECT * FROM due ORDER BY due_at, class, seq LIMIT 1').get() as
+    | DueRow
+    | undefined;
 }
 
 /**
@@ -62,27 +68,39 @@ export function nextDue(store: Store): DueRow | undefined {
  */
 export function dueAfter(store: Store, row: DueRow): DueRow | undefined {
   const next = store
-    .sql('SELECT * FROM due WHERE (due_at, class, seq) > (?, ?, ?) ORDER BY due_at, class, seq LIMIT 1')
+    .sql(
+      'SELECT * FROM due WHERE (due_at, class, seq) > (?, ?, ?) ORDER BY due_at, class, seq LIMIT 1',
+    )
     .get(row.due_at, row.class, row.seq) as DueRow | undefined;
   return next?.due_at === row.due_at && next.class === row.class ? next : undefined;
 }
 
 /** The next thing that follows from the past, whoever waits for it. */
 export function nextConsequence(store: Store): DueRow | undefined {
-  return store.sql('SELECT * FROM due WHERE class = 0 ORDER BY due_at, class, seq LIMIT 1').get() as DueRow | undefined;
+  return store.sql('SELECT * FROM due WHERE class = 0 ORDER BY due_at, class, seq LIMIT 1').get() as
+    | DueRow
+    | undefined;
 }
 
 /** The next consequence or trigger of one subject, or of any; never a deadline. */
-export function nextOfSubject(store: Store, subject: string | undefined, notAfter: Instant): DueRow | undefined {
+export function nextOfSubject(
+  store: Store,
+  subject: string | undefined,
+  notAfter: Instant,
+): DueRow | undefined {
   const whose = subject === undefined ? '' : 'AND subject = ?';
   return store
-    .sql(`SELECT * FROM due WHERE due_at <= ? AND class <= 1 ${whose} ORDER BY due_at, class, seq LIMIT 1`)
+    .sql(
+      `SELECT * FROM due WHERE due_at <= ? AND class <= 1 ${whose} ORDER BY due_at, class, seq LIMIT 1`,
+    )
     .get(notAfter, ...(subject === undefined ? [] : [subject])) as DueRow | undefined;
 }
 
 /** Rows of one kind that should have run before an instant. */
 export function overdue(store: Store, kind: string, before: Instant): DueRow[] {
-  return store.sql('SELECT * FROM due WHERE due_at < ? AND kind = ? ORDER BY due_at, class, seq').all(before, kind) as DueRow[];
+  return store
+    .sql('SELECT * FROM due WHERE due_at < ? AND kind = ? ORDER BY due_at, class, seq')
+    .all(before, kind) as DueRow[];
 }
 
 export function countDue(store: Store): number {
@@ -98,7 +116,9 @@ export interface StuckRow {
 }
 
 export function addStuck(store: Store, row: DueRow, error: string): void {
-  store.sql('INSERT OR REPLACE INTO stuck VALUES (?, ?, ?, ?, ?)').run(row.seq, row.due_at, row.kind, row.ref, error);
+  store
+    .sql('INSERT OR REPLACE INTO stuck VALUES (?, ?, ?, ?, ?)')
+    .run(row.seq, row.due_at, row.kind, row.ref, error);
 }
 
 export function listStuck(store: Store): StuckRow[] {

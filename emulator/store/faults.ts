@@ -24,7 +24,9 @@ export function readPlan(store: Store): FaultRow[] {
 export function writePlan(store: Store, entries: readonly unknown[]): void {
   store.sql('DELETE FROM fault').run();
   for (const [ordinal, entry] of entries.entries()) {
-    store.sql('INSERT INTO fault (ordinal, entry) VALUES (?, ?)').run(ordinal, JSON.stringify(entry));
+    store
+      .sql('INSERT INTO fault (ordinal, entry) VALUES (?, ?)')
+      .run(ordinal, JSON.stringify(entry));
   }
 }
 

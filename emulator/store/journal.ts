@@ -60,7 +60,10 @@ export function readLines(store: Store, query: JournalQuery): JournalRow[] {
 }
 
 export function firstSeq(store: Store): number | undefined {
-  return (store.sql('SELECT min(seq) AS seq FROM journal').get() as { seq: number | null }).seq ?? undefined;
+  return (
+    (store.sql('SELECT min(seq) AS seq FROM journal').get() as { seq: number | null }).seq ??
+    undefined
+  );
 }
 
 /** The journal is a ring: keeps the newest lines. */

@@ -44,7 +44,13 @@ export type TriggerType = 'schedule' | 'timer' | 'github_issue' | 'custom';
 export type Trigger =
   | { type: 'schedule'; cron_expression: string; time_zone: string }
   | { type: 'timer'; at: Instant; time_zone?: string; fired?: true }
-  | { type: 'github_issue'; connection_id: string; owner: string; repository: string; issue_event: string }
+  | {
+      type: 'github_issue';
+      connection_id: string;
+      owner: string;
+      repository: string;
+      issue_event: string;
+    }
   | { type: 'custom'; provider: string; event_name?: string; parameters: Record<string, unknown> };
 
 export type ActionType = 'invoke_agent_responses_api' | 'invoke_agent_invocations_api';
@@ -81,10 +87,19 @@ export function deleteRoutine(store: Store, key: string): void {
 }
 
 /** A page in the order of creation; `after` and `limit` count from the side that `order` begins with. */
-export function pageRoutines(store: Store, order: 'asc' | 'desc', after: number | undefined, limit: number): RoutineRow[] {
+export function pageRoutines(
+  store: Store,
+  order: 'asc' | 'desc',
+  after: number | undefined,
+  limit: number,
+): RoutineRow[] {
   const rows =
     order === 'asc'
-      ? store.sql('SELECT * FROM routine WHERE seq > ? ORDER BY seq LIMIT ?').all(after ?? -1, limit)
-      : store.sql('SELECT * FROM routine WHERE seq < ? ORDER BY seq DESC LIMIT ?').all(after ?? Number.MAX_SAFE_INTEGER, limit);
+      ? store
+          .sql('SELECT * FROM routine WHERE seq > ? ORDER BY seq LIMIT ?')
+          .all(after ?? -1, limit)
+      : store
+          .sql('SELECT * FROM routine WHERE seq < ? ORDER BY seq DESC LIMIT ?')
+          .all(after ?? Number.MAX_SAFE_INTEGER, limit);
   return rows as RoutineRow[];
 }

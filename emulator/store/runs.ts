@@ -47,7 +47,12 @@ CREATE INDEX attempt_open ON attempt (seq) WHERE ended_at IS NULL;
 `;
 
 export type Phase = 'queued' | 'dispatching' | 'completed' | 'failed';
-export type AttemptSource = 'event_fire' | 'manual_dispatch' | 'queued_dispatch' | 'schedule_delivery' | 'timer_delivery';
+export type AttemptSource =
+  | 'event_fire'
+  | 'manual_dispatch'
+  | 'queued_dispatch'
+  | 'schedule_delivery'
+  | 'timer_delivery';
 
 export interface RunRow {
   /** Order within the world. */
@@ -103,7 +108,17 @@ export interface AttemptRow {
   pending: string | null;
 }
 
-export type NewRun = Omit<RunRow, 'started_at' | 'ended_at' | 'response_id' | 'error_status' | 'error_type' | 'error_message' | 'attempts' | 'seq'>;
+export type NewRun = Omit<
+  RunRow,
+  | 'started_at'
+  | 'ended_at'
+  | 'response_id'
+  | 'error_status'
+  | 'error_type'
+  | 'error_message'
+  | 'attempts'
+  | 'seq'
+>;
 
 export function addRun(store: Store, run: NewRun): number {
   const { lastInsertRowid } = store
@@ -142,29 +157,58 @@ export function findRunById(store: Store, id: string): RunRow | undefined {
 }
 
 /** The run that a client's repeated dispatch already made, if any. */
-export function findRunByRequest(store: Store, routineKey: string, clientRequestId: string): RunRow | undefined {
+export function findRunByRequest(
+  store: Store,
+  routineKey: string,
+  clientRequestId: string,
+): RunRow | undefined {
   return store
-    .sql('SELECT * FROM run WHERE routine_key = ? AND client_request_id = ? ORDER BY seq DESC LIMIT 1')
+    .sql(
+      'SELECT * FROM run WHERE routine_key = ? AND client_request_id = ? ORDER BY seq DESC LIMIT 1',
+    )
     .get(routineKey, clientRequestId) as RunRow | undefined;
 }
 
 export function openRuns(store: Store, routineKey: string): RunRow[] {
   return store
-    .sql("SELECT * FROM run WHERE routine_key = ? AND phase IN ('queued', 'dispatching') ORDER BY seq")
+    .sql(
+      "SELECT * FROM run WHERE routine_key = ? AND phase IN ('queued', 'dispatching') ORDER BY seq",
+    )
     .all(routineKey) as RunRow[];
 }
 
-export function markDispatching(store: Store, seq: number, startedAt: Instant, attempts: number): void {
+export function markDispatching(
+  store: Store,
+  seq: number,
+  startedAt: Instant,
+  attempts: number,
+): void {
   store
-    .sql("UPDATE run SET phase = 'dispatching', started_at = coalesce(started_at, ?), attempts = ? WHERE seq = ?")
+    .sql(
+      "UPDATE run SET phase = 'dispatching', started_at = coalesce(started_at, ?), attempts = ? WHERE seq = ?",
+    )
     .run(startedAt, attempts, seq);
 }
 
-export function markCompleted(store: Store, seq: number, endedAt: Instant, responseId: string): void {
-  store.sql("UPDATE run SET phase = 'completed', ended_at = ?, response_id = ? WHERE seq = ?").run(endedAt, responseId, seq);
+export function markCompleted(
+  store: Store,
+  seq: number,
+  endedAt: Instant,
+  responseId: string,
+): void {
+  store
+    .sql("UPDATE run SET phase = 'completed', ended_at = ?, response_id = ? WHERE seq = ?")
+    .run(endedAt, responseId, seq);
 }
 
-export function markFailed(store: Store, seq: number, endedAt: Instant, type: string, message: string, status: number | null): void {
+export function markFailed(
+  store: Store,
+  seq: number,
+  endedAt: Instant,
+  type: string,
+  message: string,
+  status: number | null,
+): void {
   store
     .sql(
       `UPDATE run SET phase = 'failed', ended_at = ?, started_at = coalesce(started_at, ?), error_type = ?, error_message = ?,
@@ -194,16 +238,28 @@ export function pageRuns(store: Store, page: RunPage): RunRow[] {
   const where = [`${page.by} = ?`, `seq ${asc ? '>' : '<'} ?`, ...page.where].join(' AND ');
   return store
     .sql(`SELECT * FROM run WHERE ${where} ORDER BY seq ${asc ? 'ASC' : 'DESC'} LIMIT ?`)
-    .all(page.value, page.after ?? (asc ? -1 : Number.MAX_SAFE_INTEGER), ...page.values, page.limit) as RunRow[];
+    .all(
+      page.value,
+      page.after ?? (asc ? -1 : Number.MAX_SAFE_INTEGER),
+      ...page.values,
+      page.limit,
+    ) as RunRow[];
 }
 
 /** The key of the newest routine of a name that ever made a run. */
 export function lastKeyOf(store: Store, routine: string): string | undefined {
-  const row = store.sql('SELECT routine_key FROM run WHERE routine = ? ORDER BY seq DESC LIMIT 1').get(routine);
+  const row = store
+    .sql('SELECT routine_key FROM run WHERE routine = ? ORDER BY seq DESC LIMIT 1')
+    .get(routine);
   return (row as { routine_key: string } | undefined)?.routine_key;
 }
 
-export function addAttempt(store: Store, runSeq: number, number: number, startedAt: Instant): number {
+export function addAttempt(
+  store: Store,
+  runSeq: number,
+  number: number,
+  startedAt: Instant,
+): number {
   const { lastInsertRowid } = store
     .sql('INSERT INTO attempt (run_seq, number, started_at) VALUES (?, ?, ?)')
     .run(runSeq, number, startedAt);
@@ -218,24 +274,38 @@ export function keepPending(store: Store, seq: number, pending: string): void {
   store.sql('UPDATE attempt SET pending = ? WHERE seq = ?').run(pending, seq);
 }
 
-export function endAttempt(store: Store, seq: number, endedAt: Instant, outcome: string, status: number | null): void {
+export function endAttempt(
+  store: Store,
+  seq: number,
+  endedAt: Instant,
+  outcome: string,
+  status: number | null,
+): void {
   store
     .sql('UPDATE attempt SET ended_at = ?, outcome = ?, status = ?, pending = NULL WHERE seq = ?')
     .run(endedAt, outcome, status, seq);
 }
 
 export function openAttempts(store: Store): AttemptRow[] {
-  return store.sql('SELECT * FROM attempt WHERE ended_at IS NULL ORDER BY seq').all() as AttemptRow[];
+  return store
+    .sql('SELECT * FROM attempt WHERE ended_at IS NULL ORDER BY seq')
+    .all() as AttemptRow[];
 }
 
 export function openAttemptOf(store: Store, runSeq: number): AttemptRow | undefined {
-  return store.sql('SELECT * FROM attempt WHERE run_seq = ? AND ended_at IS NULL').get(runSeq) as AttemptRow | undefined;
+  return store.sql('SELECT * FROM attempt WHERE run_seq = ? AND ended_at IS NULL').get(runSeq) as
+    | AttemptRow
+    | undefined;
 }
 
 export function attemptsOf(store: Store, runSeq: number): AttemptRow[] {
-  return store.sql('SELECT * FROM attempt WHERE run_seq = ? ORDER BY number').all(runSeq) as AttemptRow[];
+  return store
+    .sql('SELECT * FROM attempt WHERE run_seq = ? ORDER BY number')
+    .all(runSeq) as AttemptRow[];
 }
 
 export function countOpenAttempts(store: Store): number {
-  return (store.sql('SELECT count(*) AS n FROM attempt WHERE ended_at IS NULL').get() as { n: number }).n;
+  return (
+    store.sql('SELECT count(*) AS n FROM attempt WHERE ended_at IS NULL').get() as { n: number }
+  ).n;
 }

@@ -17,7 +17,15 @@ const require = createRequire(import.meta.url);
 /** Raised whenever a table changes; a file of another version is refused by name. */
 export const STORE_VERSION = 1;
 
-const TABLES = [WORLD_TABLES, DUE_TABLES, JOURNAL_TABLES, ROUTINE_TABLES, RUN_TABLES, AGENT_TABLES, FAULT_TABLES];
+const TABLES = [
+  WORLD_TABLES,
+  DUE_TABLES,
+  JOURNAL_TABLES,
+  ROUTINE_TABLES,
+  RUN_TABLES,
+  AGENT_TABLES,
+  FAULT_TABLES,
+];
 
 /** A folder, file or disk that cannot be used: the command line ends with 14 and this sentence. */
 export class StoreError extends Error {
@@ -55,7 +63,10 @@ export interface OpenStoreOptions {
 export function openStore(project: string, options: OpenStoreOptions): Store {
   const open = openDatabase();
   const path = options.dataDir === undefined ? undefined : filePath(options.dataDir, project);
-  const db = path === undefined ? open(templateImage(open)) : openFile(open, path, options.durability ?? 'normal');
+  const db =
+    path === undefined
+      ? open(templateImage(open))
+      : openFile(open, path, options.durability ?? 'normal');
   const statements = new Map<string, Statement<unknown[], unknown>>();
   return {
     db,
@@ -78,7 +89,11 @@ function openDatabase(): (source: Buffer | string) => Database {
   return (source) => new Sqlite(source);
 }
 
-function openFile(open: (source: Buffer | string) => Database, path: string, durability: 'normal' | 'full'): Database {
+function openFile(
+  open: (source: Buffer | string) => Database,
+  path: string,
+  durability: 'normal' | 'full',
+): Database {
   try {
     if (!existsSync(path)) {
       // Written whole under another name and then moved, so that a killed start leaves no half-made world.
@@ -104,16 +119,23 @@ function openFile(open: (source: Buffer | string) => Database, path: string, dur
     if (error instanceof StoreError) throw error;
     const code = (error as { code?: string }).code ?? '';
     if (code === 'SQLITE_BUSY') {
-      throw new StoreError(`Another process is using ${path}. Stop it, or choose another --data-dir.`);
+      throw new StoreError(
+        `Another process is using ${path}. Stop it, or choose another --data-dir.`,
+      );
     }
-    throw new StoreError(`The world in ${path} cannot be opened: ${(error as Error).message} (${code}).`);
+    throw new StoreError(
+      `The world in ${path} cannot be opened: ${(error as Error).message} (${code}).`,
+    );
   }
 }
 
 /** A slug that a person recognises, and a hash that tells apart what slugs to the same. */
 function filePath(dataDir: string, project: string): string {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const slug = project.toLowerCase().replace(/[^a-z0-9]+/g, '-').slice(0, 40);
+  const slug = project
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, 40);
   const digest = createHash('sha256').update(project).digest('hex').slice(0, 8);
   return join(dataDir, `${slug}-${digest}.db`);
 }
@@ -121,7 +143,8 @@ function filePath(dataDir: string, project: string): string {
 /** Removes a world's files; in memory there are none. */
 export function removeStore(store: Store): void {
   if (store.path === undefined) return;
-  for (const suffix of ['', '-wal', '-journal', '-shm']) rmSync(store.path + suffix, { force: true });
+  for (const suffix of ['', '-wal', '-journal', '-shm'])
+    rmSync(store.path + suffix, { force: true });
   rmSync(snapshotFolder(store.path), { recursive: true, force: true });
 }
 
@@ -149,7 +172,9 @@ export function copyFrom(store: Store, path: string): void {
   try {
     store.db.transaction(() => {
       for (const table of tableNames(store)) {
-        store.db.exec(`DELETE FROM main."${table}"; INSERT INTO main."${table}" SELECT * FROM copy."${table}"`);
+        store.db.exec(
+          `DELETE FROM main."${table}"; INSERT INTO main."${table}" SELECT * FROM copy."${table}"`,
+        );
       }
     })();
   } finally {
@@ -173,6 +198,8 @@ export function clearStore(store: Store): void {
 }
 
 function tableNames(store: Store): string[] {
-  const rows = store.sql("SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").all();
+  const rows = store
+    .sql("SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    .all();
   return (rows as { name: string }[]).map((row) => row.name);
 }

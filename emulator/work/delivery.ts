@@ -55,7 +55,11 @@ function refOf(run: { seq: number }): string {
 }
 
 /** Puts a run's next attempt on the wheel. */
-export function queueAttempt(world: World, run: { seq: number; routine: string }, dueAt: Instant): void {
+export function queueAttempt(
+  world: World,
+  run: { seq: number; routine: string },
+  dueAt: Instant,
+): void {
   world.addDue(dueAt, CONSEQUENCE, 'attempt', refOf(run), subjectOf(run.routine));
 }
 
@@ -91,13 +95,20 @@ function openAttempt(world: World, item: DueRow, context: DeliveryContext): Call
   const struck = context.faults.ofAttempt(world.draw, run.agent, protocolOf(run), run.id, number);
   if (struck) {
     const { fault, ordinal } = struck;
-    world.record({ kind: 'fault', routine: run.routine, run: run.id, data: { agent: run.agent, attempt: number, entry: ordinal, fault: shownFault(fault) } });
+    world.record({
+      kind: 'fault',
+      routine: run.routine,
+      run: run.id,
+      data: { agent: run.agent, attempt: number, entry: ordinal, fault: shownFault(fault) },
+    });
   }
   return callOf(world, run, { seq, number, started_at: world.now }, struck?.fault, context);
 }
 
 function protocolOf(run: RunRow): AgentCall['protocol'] {
-  return (JSON.parse(run.action) as Delivery).type === 'invoke_agent_invocations_api' ? 'invocations' : 'responses';
+  return (JSON.parse(run.action) as Delivery).type === 'invoke_agent_invocations_api'
+    ? 'invocations'
+    : 'responses';
 }
 
 function shownFault(fault: Fault): string {
@@ -106,13 +117,20 @@ function shownFault(fault: Fault): string {
 
 type OpenAttempt = Pick<AttemptRow, 'seq' | 'number' | 'started_at'>;
 
-function callOf(world: World, run: RunRow, attempt: OpenAttempt, fault: Fault | undefined, context: DeliveryContext): Call {
+function callOf(
+  world: World,
+  run: RunRow,
+  attempt: OpenAttempt,
+  fault: Fault | undefined,
+  context: DeliveryContext,
+): Call {
   const ceilingMs = world.profile.settings.attempt_timeout;
   return {
     order: attempt.seq,
     subject: subjectOf(run.routine),
     deadline: world.now + ceilingMs,
-    start: () => throughFault(fault, ceilingMs, () => callAgent(world, requestOf(run), context.forward)),
+    start: () =>
+      throughFault(fault, ceilingMs, () => callAgent(world, requestOf(run), context.forward)),
     settle: (arrival, real) => settle(world, run, attempt, arrival as Arrival, real, context),
   };
 }
@@ -122,23 +140,54 @@ export function requestOf(run: RunRow): AgentCall {
   const delivery = JSON.parse(run.action) as Delivery;
   if (delivery.type === 'invoke_agent_invocations_api') {
     const body = JSON.stringify(delivery.input === undefined ? {} : delivery.input);
-    return { agent: run.agent, protocol: 'invocations', body, requestId: run.dispatch_id, sessionId: delivery.session_id };
+    return {
+      agent: run.agent,
+      protocol: 'invocations',
+      body,
+      requestId: run.dispatch_id,
+      sessionId: delivery.session_id,
+    };
   }
-  const body: Record<string, unknown> = { input: delivery.input === undefined ? '' : delivery.input };
+  const body: Record<string, unknown> = {
+    input: delivery.input === undefined ? '' : delivery.input,
+  };
   if (delivery.conversation !== undefined) body.conversation = { id: delivery.conversation };
-  return { agent: run.agent, protocol: 'responses', body: JSON.stringify(body), requestId: run.dispatch_id };
+  return {
+    agent: run.agent,
+    protocol: 'responses',
+    body: JSON.stringify(body),
+    requestId: run.dispatch_id,
+  };
 }
 
-function settle(world: World, run: RunRow, attempt: OpenAttempt, arrival: Arrival, real: boolean, context: DeliveryContext): void {
+function settle(
+  world: World,
+  run: RunRow,
+  attempt: OpenAttempt,
+  arrival: Arrival,
+  real: boolean,
+  context: DeliveryContext,
+): void {
   if (real) {
     // Cancelled or deleted while the call was out: nobody waits for this answer any more.
     if (findAttempt(world.store, attempt.seq)?.ended_at !== null) return;
-    world.record({ kind: 'outcome', routine: run.routine, run: run.id, data: { attempt: attempt.number, arrival } });
+    world.record({
+      kind: 'outcome',
+      routine: run.routine,
+      run: run.id,
+      data: { attempt: attempt.number, arrival },
+    });
   }
   if (arrival.kind === 'later') {
     keepPending(world.store, attempt.seq, JSON.stringify(arrival.outcome));
     const at = attempt.started_at + arrival.afterMs;
-    world.addDue(Math.max(at, world.now), CONSEQUENCE, 'answer', refOf(run), subjectOf(run.routine));
+    world.addDue(
+      Math.max(at, world.now),
+      CONSEQUENCE,
+      'answer',
+      refOf(run),
+      subjectOf(run.routine),
+    );
     return;
   }
   if (arrival.kind === 'held') {
@@ -152,7 +201,13 @@ function settle(world: World, run: RunRow, attempt: OpenAttempt, arrival: Arriva
 }
 
 /** Records what an attempt gave, and what follows from it. */
-function conclude(world: World, run: RunRow, attempt: OpenAttempt, outcome: Outcome, context: DeliveryContext): void {
+function conclude(
+  world: World,
+  run: RunRow,
+  attempt: OpenAttempt,
+  outcome: Outcome,
+  context: DeliveryContext,
+): void {
   const { number } = attempt;
   const endedAt = world.now;
   const status = outcome.kind === 'answered' ? outcome.status : null;
@@ -161,7 +216,7 @@ function conclude(world: World, run: RunRow, attempt: OpenAttempt, outcome: Outc
   const step = nextStep(policyOf(world), number, outcome, endedAt);
   const data: Record<string, unknown> = { attempt: number, outcome: outcome.kind };
   if (status !== null) data.status = status;
-  data.then = step.kind;
+  data.next = step.kind;
   if (step.kind === 'retry') data.retry_at = isoInstant(step.dueAt);
   world.record({ kind: 'attempt', routine: run.routine, run: run.id, data });
   switch (step.kind) {
@@ -173,7 +228,14 @@ function conclude(world: World, run: RunRow, attempt: OpenAttempt, outcome: Outc
       queueAttempt(world, run, step.dueAt);
       break;
     case 'fail':
-      markFailed(world.store, run.seq, endedAt, step.errorType, cut(world, step.message), step.status ?? null);
+      markFailed(
+        world.store,
+        run.seq,
+        endedAt,
+        step.errorType,
+        cut(world, step.message),
+        step.status ?? null,
+      );
       break;
   }
   if (step.kind !== 'retry') followUp(world, run);
@@ -185,7 +247,10 @@ function cut(world: World, message: string): string {
 }
 
 /** The downstream's own identifier: a response's id, an invocation's header or field. */
-function responseIdOf(run: RunRow, answer: { headers: Record<string, string>; body: string }): string {
+function responseIdOf(
+  run: RunRow,
+  answer: { headers: Record<string, string>; body: string },
+): string {
   const header = answer.headers['x-agent-invocation-id'];
   if (header) return header;
   try {
@@ -201,14 +266,16 @@ function responseIdOf(run: RunRow, answer: { headers: Record<string, string>; bo
 /** A delivery that queued behind this one may go. */
 function followUp(world: World, run: RunRow): void {
   if (world.profile.switches.overlap !== 'queue') return;
-  const waiting = openRuns(world.store, run.routine_key).find((other) => other.seq !== run.seq && other.phase === 'queued');
+  const waiting = openRuns(world.store, run.routine_key).find(
+    (other) => other.seq !== run.seq && other.phase === 'queued',
+  );
   if (waiting) wakeParked(world, refOf(waiting), waiting);
 }
 
 function freeWorker(world: World): void {
-  const row = world.store.sql("SELECT ref FROM due WHERE due_at = ? AND kind = 'attempt' ORDER BY seq LIMIT 1").get(PARKED) as
-    | { ref: string }
-    | undefined;
+  const row = world.store
+    .sql("SELECT ref FROM due WHERE due_at = ? AND kind = 'attempt' ORDER BY seq LIMIT 1")
+    .get(PARKED) as { ref: string } | undefined;
   if (!row) return;
   const run = findRun(world.store, Number(row.ref.slice('run:'.length)));
   if (run) wakeParked(world, row.ref, run);
@@ -245,7 +312,10 @@ function runOutOfTime(world: World, item: DueRow, context: DeliveryContext): voi
 export function releaseGate(world: World, name: string, engine: Engine): number {
   let released = 0;
   for (const attempt of openAttempts(world.store)) {
-    const pending = attempt.pending === null ? undefined : (JSON.parse(attempt.pending) as { kind: string; gate?: string });
+    const pending =
+      attempt.pending === null
+        ? undefined
+        : (JSON.parse(attempt.pending) as { kind: string; gate?: string });
     if (pending?.kind !== 'held' || pending.gate !== name) continue;
     const run = findRun(world.store, attempt.run_seq);
     assert(run);
@@ -261,17 +331,26 @@ export function releaseGate(world: World, name: string, engine: Engine): number 
 /** After a restart: attempts that were open when the process ended count, and are retried as the policy allows. */
 export function settleInterrupted(world: World, context: DeliveryContext): void {
   for (const attempt of openAttempts(world.store)) {
-    const pending = attempt.pending === null ? undefined : (JSON.parse(attempt.pending) as { kind: string; gate?: string });
+    const pending =
+      attempt.pending === null
+        ? undefined
+        : (JSON.parse(attempt.pending) as { kind: string; gate?: string });
     const run = findRun(world.store, attempt.run_seq);
     assert(run);
     // What waits for an instant or a gate lies in the store and goes on; a call that was under way is gone.
-    if (pending?.kind === 'held' && pending.gate !== undefined) context.engine.held(attempt.seq, pending.gate);
+    if (pending?.kind === 'held' && pending.gate !== undefined)
+      context.engine.held(attempt.seq, pending.gate);
     else if (pending === undefined) conclude(world, run, attempt, { kind: 'interrupted' }, context);
   }
 }
 
 /** What becomes of a routine's unfinished deliveries when it is deleted or disabled. */
-export function cancelDeliveries(world: World, routine: RoutineRow, why: string, engine: Engine): void {
+export function cancelDeliveries(
+  world: World,
+  routine: RoutineRow,
+  why: string,
+  engine: Engine,
+): void {
   for (const run of openRuns(world.store, routine.key)) {
     cancelDue(world.store, refOf(run));
     const attempt = openAttemptOf(world.store, run.seq);
@@ -279,14 +358,27 @@ export function cancelDeliveries(world: World, routine: RoutineRow, why: string,
       endAttempt(world.store, attempt.seq, world.now, 'cancelled', null);
       engine.released(attempt.seq);
     }
-    markFailed(world.store, run.seq, world.now, 'cancelled', `The routine was ${why} before its agent had answered.`, null);
+    markFailed(
+      world.store,
+      run.seq,
+      world.now,
+      'cancelled',
+      `The routine was ${why} before its agent had answered.`,
+      null,
+    );
     world.record({ kind: 'cancelled', routine: run.routine, run: run.id, data: { why } });
   }
 }
 
 /** What becomes of them when the routine is replaced: the remaining attempts go to the new action. */
-export function redirectDeliveries(world: World, routine: RoutineRow, action: Delivery, agent: string): void {
-  for (const run of openRuns(world.store, routine.key)) replaceDelivery(world.store, run.seq, JSON.stringify(action), agent);
+export function redirectDeliveries(
+  world: World,
+  routine: RoutineRow,
+  action: Delivery,
+  agent: string,
+): void {
+  for (const run of openRuns(world.store, routine.key))
+    replaceDelivery(world.store, run.seq, JSON.stringify(action), agent);
 }
 
 /** The identifiers that a dispatch answers with and its run carries. */
@@ -299,4 +391,3 @@ export function deliveryIds(world: World, runId: string, action: Delivery) {
     task_id: world.draw.id('task-', 'task', runId, 1),
   };
 }
-

@@ -20,7 +20,11 @@ const DEMO_AGENTS: Record<string, Record<string, unknown>> = {
     ],
     environment_variables: {},
   },
-  'demo-prompt': { kind: 'prompt', model: 'gpt-4.1-mini', instructions: 'Say back what you are told.' },
+  'demo-prompt': {
+    kind: 'prompt',
+    model: 'gpt-4.1-mini',
+    instructions: 'Say back what you are told.',
+  },
 };
 
 export function makeDemoAgents(world: World): void {

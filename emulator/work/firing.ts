@@ -4,7 +4,14 @@ import { type Instant, isoInstant } from '../clock.ts';
 import { type DueHandler, PARKED } from '../engine.ts';
 import { type Schedule, nextFireAt, readCron, readZone, schedule } from '../schedule.ts';
 import { cancelDue, type DueRow, overdue, TRIGGER } from '../store/due.ts';
-import { type Action, findRoutineByKey, putRoutine, type RoutineRow, type Trigger, type TriggerType } from '../store/routines.ts';
+import {
+  type Action,
+  findRoutineByKey,
+  putRoutine,
+  type RoutineRow,
+  type Trigger,
+  type TriggerType,
+} from '../store/routines.ts';
 import { addRun, type AttemptSource, type Delivery, openRuns } from '../store/runs.ts';
 import type { World } from '../world.ts';
 import { deliveryIds, queueAttempt, subjectOf } from './delivery.ts';
@@ -20,7 +27,10 @@ function scheduleOf(world: World, trigger: Extract<Trigger, { type: 'schedule' }
   if (!found) {
     const cron = readCron(trigger.cron_expression, days);
     const zone = readZone(trigger.time_zone);
-    assert(cron.kind === 'cron' && zone !== undefined, 'a stored schedule was valid when it was put');
+    assert(
+      cron.kind === 'cron' && zone !== undefined,
+      'a stored schedule was valid when it was put',
+    );
     found = schedule(cron, zone, { gap, repeat });
     if (compiled.size >= COMPILED_MAX) compiled.clear();
     compiled.set(key, found);
@@ -67,7 +77,11 @@ function fireTrigger(world: World, item: DueRow): void {
     markTimerFired(world, routine, trigger);
   }
   if (world.profile.switches.overlap === 'skip' && openRuns(world.store, routine.key).length > 0) {
-    world.record({ kind: 'missed', routine: routine.name, data: { trigger: routine.trigger_name, why: 'overlap', count: 1 } });
+    world.record({
+      kind: 'missed',
+      routine: routine.name,
+      data: { trigger: routine.trigger_name, why: 'overlap', count: 1 },
+    });
     return;
   }
   const source = trigger.type === 'timer' ? 'timer_delivery' : 'schedule_delivery';
@@ -75,9 +89,17 @@ function fireTrigger(world: World, item: DueRow): void {
 }
 
 /** A timer fires once. How its routine shows that it is over is assumed (switch `after_timer`). */
-function markTimerFired(world: World, routine: RoutineRow, trigger: Extract<Trigger, { type: 'timer' }>): void {
+function markTimerFired(
+  world: World,
+  routine: RoutineRow,
+  trigger: Extract<Trigger, { type: 'timer' }>,
+): void {
   const enabled = world.profile.switches.after_timer === 'disabled' ? 0 : routine.enabled;
-  putRoutine(world.store, { ...routine, enabled, trigger: JSON.stringify({ ...trigger, fired: true }) });
+  putRoutine(world.store, {
+    ...routine,
+    enabled,
+    trigger: JSON.stringify({ ...trigger, fired: true }),
+  });
 }
 
 export interface RunRequest {
@@ -94,7 +116,11 @@ export interface RunRequest {
 }
 
 /** Makes a run and queues its delivery. A trigger's run is identified by what it is; a dispatched one by its ordinal. */
-export function makeRun(world: World, routine: RoutineRow, request: RunRequest): { id: string; dispatch_id: string; correlation_id: string; task_id: string } {
+export function makeRun(
+  world: World,
+  routine: RoutineRow,
+  request: RunRequest,
+): { id: string; dispatch_id: string; correlation_id: string; task_id: string } {
   const action = JSON.parse(routine.action) as Action;
   const delivery: Delivery = { ...action };
   if (request.event !== undefined) delivery.input = request.event;
@@ -104,7 +130,8 @@ export function makeRun(world: World, routine: RoutineRow, request: RunRequest):
   const id = world.draw.id('run-', request.source, routine.key, ordinal);
   const ids = deliveryIds(world, id, delivery);
   const { queue_delay } = world.profile.settings;
-  const overlapping = world.profile.switches.overlap === 'queue' && openRuns(world.store, routine.key).length > 0;
+  const overlapping =
+    world.profile.switches.overlap === 'queue' && openRuns(world.store, routine.key).length > 0;
   const seq = addRun(world.store, {
     id,
     routine: routine.name,
@@ -121,11 +148,27 @@ export function makeRun(world: World, routine: RoutineRow, request: RunRequest):
     client_request_id: request.clientRequestId ?? null,
     ...ids,
   });
-  queueAttempt(world, { seq, routine: routine.name }, overlapping ? PARKED : world.now + queue_delay);
+  queueAttempt(
+    world,
+    { seq, routine: routine.name },
+    overlapping ? PARKED : world.now + queue_delay,
+  );
   if (byTrigger) {
-    const late = world.now - (request.scheduledFireAt ?? world.now) > world.profile.settings.late_after;
-    world.fired.push({ routine: routine.name, trigger: routine.trigger_name, at: world.now, run: id, late });
-    world.record({ kind: 'fire', routine: routine.name, run: id, data: { trigger: routine.trigger_name, source: request.source } });
+    const late =
+      world.now - (request.scheduledFireAt ?? world.now) > world.profile.settings.late_after;
+    world.fired.push({
+      routine: routine.name,
+      trigger: routine.trigger_name,
+      at: world.now,
+      run: id,
+      late,
+    });
+    world.record({
+      kind: 'fire',
+      routine: routine.name,
+      run: id,
+      data: { trigger: routine.trigger_name, source: request.source },
+    });
   }
   return { id, ...ids };
 }
@@ -138,7 +181,11 @@ const SOURCE_OF: Record<TriggerType, AttemptSource> = {
 };
 
 /** A trigger's instant, or its event, by control. A timer that was fired by hand is over. */
-export function fireByHand(world: World, routine: RoutineRow, request: { event: unknown } | { scheduledFireAt: Instant }) {
+export function fireByHand(
+  world: World,
+  routine: RoutineRow,
+  request: { event: unknown } | { scheduledFireAt: Instant },
+) {
   const trigger = JSON.parse(routine.trigger) as Trigger;
   if (trigger.type === 'timer') {
     disarm(world, routine);
@@ -173,14 +220,22 @@ export function applyLate(world: World, now: Instant): void {
       if (timers === 'fire') continue;
       cancelDue(world.store, item.ref);
       markTimerFired(world, routine, trigger);
-      world.record({ kind: 'missed', routine: routine.name, data: { trigger: routine.trigger_name, why: 'late', count: 1 } });
+      world.record({
+        kind: 'missed',
+        routine: routine.name,
+        data: { trigger: routine.trigger_name, why: 'late', count: 1 },
+      });
       continue;
     }
     if (trigger.type !== 'schedule' || schedules === 'all') continue;
     const plan = scheduleOf(world, trigger);
     let missed = 1;
     let last = item.due_at;
-    for (let at = nextFireAt(plan, last); at !== undefined && at <= now; at = nextFireAt(plan, last)) {
+    for (
+      let at = nextFireAt(plan, last);
+      at !== undefined && at <= now;
+      at = nextFireAt(plan, last)
+    ) {
       missed += 1;
       last = at;
     }
@@ -189,6 +244,10 @@ export function applyLate(world: World, now: Instant): void {
     const next = once ? last : nextFireAt(plan, now);
     if (next !== undefined) world.addDue(next, TRIGGER, 'trigger', routine.key, item.subject);
     const count = once ? missed - 1 : missed;
-    world.record({ kind: 'missed', routine: routine.name, data: { trigger: routine.trigger_name, why: 'late', count } });
+    world.record({
+      kind: 'missed',
+      routine: routine.name,
+      data: { trigger: routine.trigger_name, why: 'late', count },
+    });
   }
 }
