@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Plain JavaScript that even Node 12 can read: it must refuse with a sentence, not with a syntax error or a native crash.
-import fs from 'fs';
-import module from 'module';
+import fs from 'node:fs';
+import module from 'node:module';
 
 const needed = [22, 18];
 const found = process.versions.node.split('.').map(Number);

@@ -1,0 +1,55 @@
+// The test command: our own tests, the real clients, and the packed package, with one line at the end that counts them.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const folder = mkdtempSync(join(tmpdir(), 'foundrite-test-'));
+const report = join(folder, 'vitest.json');
+const total = { passed: 0, failed: 0, skipped: 0 };
+
+/** Runs one part; answers its exit code and what it printed. */
+function run(title, command, args) {
+  process.stdout.write(`\n== ${title}\n`);
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], env: process.env });
+    let printed = '';
+    child.stdout.on('data', (chunk) => {
+      printed += chunk;
+      process.stdout.write(chunk);
+    });
+    child.on('close', (code) => resolve({ code: code ?? 1, printed }));
+  });
+}
+
+/** A part that failed without counting anything still failed. */
+function count({ passed, failed, skipped }, code) {
+  total.passed += passed;
+  total.failed += failed > 0 || code === 0 ? failed : 1;
+  total.skipped += skipped;
+}
+
+function lastLine(printed) {
+  const match = [...printed.matchAll(/^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/gm)].at(-1);
+  return { passed: Number(match?.[1] ?? 0), failed: Number(match?.[2] ?? 0), skipped: Number(match?.[3] ?? 0) };
+}
+
+try {
+  const check = await run('types and lint', 'npm', ['run', '--silent', 'check']);
+  count({ passed: check.code === 0 ? 1 : 0, failed: check.code === 0 ? 0 : 1, skipped: 0 }, check.code);
+
+  const own = await run('our own tests', 'vitest', ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]);
+  const counted = JSON.parse(readFileSync(report, 'utf8'));
+  count({ passed: counted.numPassedTests, failed: counted.numFailedTests, skipped: counted.numPendingTests }, own.code);
+
+  const pack = await run('the packed package', 'node', ['test/pack.mjs']);
+  count(lastLine(pack.printed), pack.code);
+
+  const clients = await run('real clients', 'node', ['test/clients/run.mjs']);
+  count(lastLine(clients.printed), clients.code);
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+process.stdout.write(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
+process.exitCode = total.failed > 0 ? 1 : 0;

@@ -1,0 +1,90 @@
+// The package as a user gets it: packed, installed into an empty folder, started, asked; and on a Node that is too old.
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const folder = mkdtempSync(join(tmpdir(), 'foundrite-pack-'));
+const counts = { passed: 0, failed: 0 };
+
+async function test(name, check) {
+  try {
+    await check();
+    counts.passed += 1;
+    console.log(`ok   ${name}`);
+  } catch (error) {
+    counts.failed += 1;
+    console.log(`FAIL ${name}\n     ${error.message}`);
+  }
+}
+
+function npm(args, cwd) {
+  return execFileSync('npm', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+/** The `PATH` of a user who never heard of our checkout. */
+function outsidePath() {
+  return process.env.PATH.split(':').filter((part) => !part.includes('node_modules')).join(':');
+}
+
+function run(bin, args, env, until) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(bin, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const printed = { stdout: '', stderr: '' };
+    for (const stream of ['stdout', 'stderr']) {
+      child[stream].on('data', (chunk) => {
+        printed[stream] += chunk;
+        const found = until?.exec(printed.stdout);
+        if (found) resolve({ child, found, printed });
+      });
+    }
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ child, code, printed }));
+  });
+}
+
+try {
+  const packed = JSON.parse(npm(['pack', '--json', '--silent', '--pack-destination', folder], process.cwd()));
+  const [{ filename }] = Array.isArray(packed) ? packed : Object.values(packed);
+  writeFileSync(join(folder, 'package.json'), '{ "name": "empty", "private": true, "allowScripts": { "node": true } }\n');
+  npm(['install', '--no-audit', '--no-fund', join(folder, filename), 'node@22'], folder);
+  const bin = join(folder, 'node_modules', '.bin');
+  const outside = { ...process.env, PATH: outsidePath() };
+
+  await test('beside the package node@22 it starts and answers one request', async () => {
+    const { child, found, printed } = await run(
+      join(bin, 'foundrite'),
+      ['start', '--port', '0'],
+      { ...outside, PATH: `${bin}:${outside.PATH}` },
+      /foundrite ready url=(\S+)/,
+    );
+    if (!found) throw new Error(`it did not get ready: ${printed.stdout}${printed.stderr}`);
+    try {
+      const answer = await fetch(`${found[1]}/api/projects/local/routines`, { headers: { authorization: 'Bearer t' } });
+      const body = await answer.json();
+      if (answer.status !== 200 || !Array.isArray(body.data)) throw new Error(`${answer.status} ${JSON.stringify(body)}`);
+    } finally {
+      const ended = new Promise((resolve) => child.on('close', resolve));
+      child.kill('SIGTERM');
+      const code = await ended;
+      if (code !== 0) throw new Error(`it ended with ${code}`);
+    }
+  });
+
+  const oldNode = execFileSync('node', ['-p', 'process.versions.node'], { env: outside, encoding: 'utf8' }).trim();
+  const [major] = oldNode.split('.').map(Number);
+  if (major < 22) {
+    await test(`on Node ${oldNode} it says in one sentence what it needs, and ends with 14`, async () => {
+      const { code, printed } = await run(join(bin, 'foundrite'), ['start', '--port', '0'], outside);
+      if (code !== 14) throw new Error(`it ended with ${code}: ${printed.stderr}`);
+      if (!/22\.18/.test(printed.stderr) || printed.stderr.trim().split('\n').length !== 1) throw new Error(printed.stderr);
+    });
+  } else {
+    console.log(`skip on an old Node: the one outside is ${oldNode}`);
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+console.log(`${counts.passed} passed, ${counts.failed} failed`);
+process.exitCode = counts.failed > 0 ? 1 : 0;
