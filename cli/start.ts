@@ -1,4 +1,5 @@
 /** `foundrite start`: an emulator until a signal ends it. */
+import { type Instant, systemClock } from '../emulator/clock.ts';
 import { EXIT } from './exit.ts';
 import { type Launched, launch } from './launch.ts';
 import { readStartOptions } from './options.ts';
@@ -16,14 +17,18 @@ export async function start(flags: Record<string, unknown>): Promise<void> {
   writeReadyFile(options.readyFile, line);
 }
 
+/** npm passes Ctrl-C on although the terminal has sent it already: two that come so close are one. */
+const SAME_PRESS_MS = 300;
+
 function endOnSignal(launched: Launched, readyFile: string | undefined): void {
-  let ending = false;
+  let endingSince: Instant | undefined;
   const end = async (signal: NodeJS.Signals) => {
-    if (ending) {
-      if (signal === 'SIGINT') process.exit(EXIT.interrupted);
+    if (endingSince !== undefined) {
+      const again = systemClock.now() - endingSince > SAME_PRESS_MS;
+      if (signal === 'SIGINT' && again) process.exit(EXIT.interrupted);
       return;
     }
-    ending = true;
+    endingSince = systemClock.now();
     removeReadyFile(readyFile);
     try {
       await launched.close();
@@ -51,7 +56,10 @@ function banner({ serving, emulator, certificate }: Launched, colour: boolean): 
       `${serving.httpsUrl} ${faint(`(trust ${certificate.caPath ?? `${serving.url}/_emulator/ca.pem`})`)}`,
     ],
     ['store', store === 'memory' ? `memory ${faint('(--data-dir keeps it)')}` : store],
-    ['rules', `${assumedRules} assumed rules are in force ${faint('(foundrite ledger)')}`],
+    [
+      'rules',
+      `${assumedRules} assumed rules are in force ${faint('(listed by /_emulator/health)')}`,
+    ],
     ['try', strong(`export AZURE_AI_PROJECT_ENDPOINT=${serving.httpsUrl}/api/projects/local`)],
     ['or', `foundrite exec -- CMD ${faint('(trust, tokens and endpoint are set for CMD)')}`],
   ];

@@ -6,15 +6,17 @@ import { controlOperations } from './api/control.ts';
 import { type Answer, type Input, type Operation, readJson } from './api/input.ts';
 import { routineOperations } from './api/routines.ts';
 import { isoInstant, MINUTE } from './clock.ts';
+import type { Emulated } from './emulator.ts';
 import { ApiError } from './errors.ts';
 import { altered, type Fault, injectedBody } from './faults.ts';
-import { randomHex } from './ids.ts';
 import { answerIdentity, principalOf } from './identity.ts';
+import { randomHex } from './ids.ts';
 import type { Project } from './projects.ts';
-import type { Emulated } from './emulator.ts';
 
 /** What the socket's side hands to fetch; absent in-process. */
 export interface Connection {
+  /** The plan has struck already: replay reads that from the journal. */
+  replayed?: boolean;
   incoming?: { socket?: { encrypted?: boolean; destroy(): void; resetAndDestroy?(): void } };
 }
 
@@ -249,7 +251,7 @@ async function answerOperation(
   );
   const project = emulated.projects.get(decode(c.req.param('project') ?? ''));
   const { operation, params } = choose(c, operations, path);
-  const { world, faults } = project;
+  const { world } = project;
   const text = c.req.method === 'GET' ? '' : await readText(c);
   const question = c.req.url.indexOf('?');
   const query = new URLSearchParams(question < 0 ? '' : c.req.url.slice(question));
@@ -262,23 +264,24 @@ async function answerOperation(
     url: c.req.url,
   };
   const request: Requested = { c, operation, input, text, principal };
-  const struck = faults.watches(operation.id)
-    ? world.turn(() => {
-        const found = faults.ofOperation(
-          world.draw,
-          operation.id,
-          String(world.ordinal(`asked ${operation.id}`)),
-        );
-        if (found)
-          world.record({
-            kind: 'fault',
-            data: { operation: operation.id, entry: found.ordinal, fault: found.fault.kind },
-          });
-        return found?.fault;
-      })
-    : undefined;
+  const struck = c.env?.replayed ? undefined : strike(project, operation.id);
   const answer = struck ? await throughOwnFault(struck, request) : await perform(request);
   return toResponse(answer, world.now, requestId(c));
+}
+
+/**
+ * What the plan does to the next answer of an operation. Every asking of a watched operation is a line, spared or not: its
+ * count decides the next one, and replay must know it.
+ */
+export function strike({ world, faults }: Project, operation: string): Fault | undefined {
+  if (!faults.watches(operation)) return undefined;
+  return world.turn(() => {
+    const key = String(world.ordinal(`asked ${operation}`));
+    const found = faults.ofOperation(world.draw, operation, key);
+    const what = found ? { entry: found.ordinal, fault: found.fault.kind } : { fault: 'ok' };
+    world.record({ kind: 'fault', data: { operation, ...what } });
+    return found?.fault;
+  });
 }
 
 interface Requested {
@@ -320,9 +323,10 @@ function write(request: Requested): Answer {
   const { world } = input.project;
   try {
     return world.turn(() => {
+      const line = world.reserveLine();
       input.body = readJson(text);
       const answer = operation.handle(input) as Answer;
-      journal(request, answer.status);
+      journal(request, answer.status, undefined, line);
       return answer;
     });
   } catch (error) {
@@ -345,7 +349,7 @@ async function callOut(request: Requested): Promise<Answer> {
   }
 }
 
-function journal(request: Requested, status: number, error?: ApiError): void {
+function journal(request: Requested, status: number, error?: ApiError, line?: number): void {
   const { c, operation, input, text, principal } = request;
   const { world } = input.project;
   const data: Record<string, unknown> = { operation: operation.id, params: input.params };
@@ -369,7 +373,8 @@ function journal(request: Requested, status: number, error?: ApiError): void {
   if (userAgent !== null) extra.user_agent = userAgent;
   if (clientRequestId !== null) extra.client_request_id = clientRequestId;
   const routine = input.params.routine_name;
-  world.record({ kind: 'request', data, extra, ...(routine === undefined ? {} : { routine }) });
+  const about = routine === undefined ? {} : { routine };
+  world.record({ kind: 'request', data, extra, ...about }, line);
 }
 
 /**
@@ -392,19 +397,7 @@ async function read(request: Requested): Promise<Answer> {
       answer = operation.handle(input) as Answer;
       said = fingerprint(answer);
     }
-    if (world.now > from) {
-      world.turn(() =>
-        world.record({
-          kind: 'skip',
-          data: {
-            from: isoInstant(from),
-            to: isoInstant(world.now),
-            cause: operation.id,
-            params: input.params,
-          },
-        }),
-      );
-    }
+    if (world.now > from) world.turn(() => engine.recordSkip(from, `${operation.id} ${subject}`));
   }
   reads.delete(key);
   reads.set(key, said);

@@ -1,5 +1,6 @@
 /** All wiring in one function; everything else receives what it needs. */
 import { readFileSync } from 'node:fs';
+import { parse } from '../contracts/openapi.ts';
 import { type Connection, createApp } from './app.ts';
 import { type HostClock, type Instant, systemClock } from './clock.ts';
 import type { Forward } from './endpoint.ts';
@@ -11,6 +12,7 @@ import {
   type ProfileName,
 } from './profile.ts';
 import { anySeed, type Project, Projects } from './projects.ts';
+import type { ConfiguredAgent } from './work/demo.ts';
 import type { World, WorldMade } from './world.ts';
 
 export interface EmulatorOptions {
@@ -31,6 +33,8 @@ export interface EmulatorOptions {
   durability?: 'normal' | 'full';
   /** Project `local` starts without demo agents. */
   empty?: boolean;
+  /** Agents that every new world has, by name: `{ kind, reply }`. */
+  agents?: Record<string, unknown>;
   /** The fault plan that new worlds start with. */
   faults?: readonly unknown[];
   /** What calls under /_emulator must bear. */
@@ -105,7 +109,8 @@ export function createEmulator(options: EmulatorOptions = {}): Emulator {
     seed,
     profile,
     empty: options.empty ?? false,
-    faults: options.faults ?? [],
+    agents: readAgents(options.agents ?? {}),
+    faults: readFaults(options.faults ?? []),
     forward: options.forward,
     notice,
   });
@@ -147,6 +152,45 @@ export function createEmulator(options: EmulatorOptions = {}): Emulator {
     describe: () => ({ store, rate, skip, seed, assumedRules: ASSUMED_RULES }),
     close: async () => projects.closeAll(),
   };
+}
+
+function readAgents(agents: Record<string, unknown>): Record<string, ConfiguredAgent> {
+  for (const [name, agent] of Object.entries(agents)) {
+    const {
+      kind = 'hosted',
+      definition,
+      reply,
+      ...rest
+    } = (agent ?? {}) as Record<string, unknown>;
+    const unknown = Object.keys(rest)[0];
+    if (unknown !== undefined)
+      throw new OptionError(
+        `agents.${name}.${unknown}`,
+        `An agent has kind, definition and reply, and no '${unknown}'.`,
+      );
+    check(
+      'DefinitionInput',
+      definition ?? { kind },
+      `agents.${name}${definition === undefined ? '' : '.definition'}`,
+    );
+    if (reply !== undefined)
+      check('Reply', typeof reply === 'string' ? { kind: reply } : reply, `agents.${name}.reply`);
+  }
+  return agents as Record<string, ConfiguredAgent>;
+}
+
+function readFaults(faults: readonly unknown[]): readonly unknown[] {
+  if (faults.length > 0) check('FaultPlanUpdate', { faults }, '');
+  return faults;
+}
+
+function check(
+  schema: 'DefinitionInput' | 'Reply' | 'FaultPlanUpdate',
+  value: unknown,
+  at: string,
+): void {
+  const parsed = parse(schema, value, at);
+  if (parsed.kind === 'invalid') throw new OptionError(parsed.param, parsed.message);
 }
 
 /** From source the package's own file lies one folder up, compiled two. */

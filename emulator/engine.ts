@@ -149,7 +149,7 @@ export class Engine {
   }
 
   /** One turn of the first instant and class that is due, and the calls that it opened. */
-  #runBatch(next: DueRow): Stop | undefined {
+  #runBatch(next: DueRow, cut = false): Stop | undefined {
     const { world } = this;
     const turnsMax = world.profile.settings.instant_turns_max;
     world.moveTo(next.due_at);
@@ -169,7 +169,7 @@ export class Engine {
       // One of them is poison. Again, each in a savepoint of its own: that one is set aside, the rest go on.
       calls = world.turn(() => this.#runItems(next, true));
     }
-    this.#startCalls(calls);
+    if (!cut) this.#startCalls(calls);
     return undefined;
   }
 
@@ -251,12 +251,15 @@ export class Engine {
     }
   }
 
-  /** One turn of what is due next, whenever that is: for replay, which knows the order from the journal. */
-  step(): boolean {
+  /**
+   * One turn of what is due next, whenever that is: for replay, which knows the order from the journal. `cut` leaves its
+   * calls open, as a process does that ends there.
+   */
+  step(cut = false): boolean {
     this.#settleReturned();
     const next = nextDue(this.world.store);
     if (!next || next.due_at >= PARKED) return false;
-    return this.#runBatch(next) === undefined;
+    return this.#runBatch(next, cut) === undefined;
   }
 
   /** Settles what has returned. */
@@ -408,13 +411,27 @@ export class Engine {
     this.#waiting.add(wait);
     try {
       world.turn(() => world.addDue(at, 0, 'wake', 'wake', 'wake'));
-      if (world.skip && !this.busy) await this.drive({ limit: at });
+      if (world.skip && !this.busy) {
+        const from = world.now;
+        await this.drive({ limit: at });
+        world.turn(() => this.recordSkip(from, what));
+      }
       this.wake();
       await reached;
     } finally {
       cancelNotice();
       this.#waiting.delete(wait);
     }
+  }
+
+  /** Each move of the clock by a wait is a line with its cause. Inside a turn. */
+  recordSkip(from: Instant, cause: string): void {
+    const { world } = this;
+    if (world.now > from)
+      world.record({
+        kind: 'skip',
+        data: { from: isoInstant(from), to: isoInstant(world.now), cause },
+      });
   }
 
   #noticeBlocked({ what, until }: Wait): void {

@@ -14,14 +14,16 @@ import {
   clearStore,
   copyFrom,
   copyTo,
+  lockFolder,
   nowOfCopy,
   openStore,
   removeStore,
   type Store,
   snapshotFolder,
+  storedProjects,
 } from './store/store.ts';
 import { type DeliveryContext, deliveryHandlers, settleInterrupted } from './work/delivery.ts';
-import { makeDemoAgents } from './work/demo.ts';
+import { type ConfiguredAgent, makeAgents } from './work/demo.ts';
 import { firingHandlers, moveLate } from './work/firing.ts';
 import { World, type WorldMade } from './world.ts';
 
@@ -47,8 +49,8 @@ export interface ProjectsOptions {
   profile: Profile;
   empty: boolean;
   faults: readonly unknown[];
-  /** Replies of the configuration file, by agent. */
-  replies?: Record<string, unknown> | undefined;
+  /** Agents that every new world has. */
+  agents: Record<string, ConfiguredAgent>;
   forward?: ((world: World) => Forward) | undefined;
   notice(message: string): void;
 }
@@ -63,8 +65,14 @@ export class Projects {
   readonly #open = new Map<string, Project>();
   #snapshotDir: string | undefined;
 
+  readonly #lock: { close(): void } | undefined;
+
   constructor(options: ProjectsOptions) {
     this.options = options;
+    if (options.dataDir === undefined) return;
+    this.#lock = lockFolder(options.dataDir);
+    // Worlds that were there before go on at once: their triggers and retries wait for no request.
+    for (const name of storedProjects(options.dataDir).slice(0, PROJECTS_MAX)) this.get(name);
   }
 
   /** The world of a project; made now if nobody asked for it before. */
@@ -98,6 +106,7 @@ export class Projects {
       seed: options.seed,
       profile: options.profile,
       demo: name === DEMO_PROJECT && !options.empty,
+      agents: options.agents,
       faults: options.faults,
     };
   }
@@ -166,7 +175,7 @@ export class Projects {
     world.turn(() => {
       world.save();
       world.record({ kind: 'world', data: { made } });
-      if (made.demo) makeDemoAgents(world);
+      makeAgents(world, made.demo, made.agents);
       writePlan(world.store, made.faults);
     });
     this.#wake(project);
@@ -268,6 +277,7 @@ export class Projects {
 
   closeAll(): void {
     for (const name of [...this.#open.keys()]) this.close(name);
+    this.#lock?.close();
     if (this.#snapshotDir) rmSync(this.#snapshotDir, { recursive: true, force: true });
   }
 }

@@ -4,11 +4,14 @@
  */
 import { operations } from '../contracts/openapi.ts';
 import { canonicalLines } from './api/journal.ts';
+import { strike } from './app.ts';
 import type { Instant } from './clock.ts';
 import type { AgentCall } from './downstream.ts';
 import { createEmulator, type Emulator } from './emulator.ts';
 import type { Arrival } from './faults.ts';
 import type { Project } from './projects.ts';
+import { countCallsOpen } from './store/runs.ts';
+import { settleInterrupted } from './work/delivery.ts';
 import { applyLate } from './work/firing.ts';
 import type { WorldMade } from './world.ts';
 
@@ -45,11 +48,14 @@ export async function replayJournal(lines: readonly string[]): Promise<string[]>
   });
   try {
     const project = emulator.createProject(made);
-    for (const line of parsed.slice(1)) {
-      if (!INPUTS.has(line.kind)) continue;
+    for (const [index, line] of parsed.entries()) {
+      const struck = line.kind === 'fault' && line.operation !== undefined;
+      if (!INPUTS.has(line.kind) && !struck) continue;
       stepTo(project, line.seq - 1);
       hostNow = Math.max(hostNow, Date.parse(line.at));
-      await apply(emulator, project, line, open);
+      if (struck) strike(project, String(line.operation));
+      else if (line.kind === 'resumed') resume(project, parsed.slice(index + 1));
+      else await apply(emulator, project, line, open);
     }
     stepTo(project, parsed.at(-1)?.seq ?? 1);
     return canonicalLines(project);
@@ -110,9 +116,6 @@ async function apply(
     case 'late':
       world.turn(() => applyLate(world, Date.parse(String(line.to))));
       return;
-    case 'resumed':
-      world.turn(() => world.record({ kind: 'resumed', data: {} }));
-      return;
     case 'outcome': {
       // The call was made while stepping here, or is made now.
       const key = callKey(line.run ?? '', project);
@@ -124,6 +127,21 @@ async function apply(
       return;
     }
   }
+}
+
+/** The process ended and began again: calls that were open then are open now, and count as interrupted. */
+function resume(project: Project, following: Line[]): void {
+  const { world, engine, context } = project;
+  const end = following.findIndex(
+    (line) => line.kind !== 'attempt' || line.outcome !== 'interrupted',
+  );
+  const interrupted = end < 0 ? following.length : end;
+  engine.forget();
+  while (countCallsOpen(world.store) < interrupted && engine.step(true));
+  world.turn(() => {
+    world.record({ kind: 'resumed', data: {} });
+    settleInterrupted(world, context);
+  });
 }
 
 function callKey(run: string, project: Project): string {
@@ -169,5 +187,5 @@ async function ask(emulator: Emulator, project: Project, line: Line): Promise<vo
     },
     ...(body === undefined ? {} : { body }),
   });
-  await emulator.fetch(request);
+  await emulator.fetch(request, { replayed: true });
 }

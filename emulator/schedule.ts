@@ -3,7 +3,7 @@
  * is handed in.
  */
 import { CronExpressionParser } from 'cron-parser';
-import { INSTANT_MAX, MINUTE, SECOND, type Instant, parseDuration } from './clock.ts';
+import { INSTANT_MAX, type Instant, MINUTE, parseDuration, SECOND } from './clock.ts';
 import {
   instantOf,
   OFFSET_MAX_MS,

@@ -20,6 +20,8 @@ export interface WorldMade {
   profile: Profile;
   /** Whether the demo agents are there from the start. */
   demo: boolean;
+  /** Further agents, by name: kind or definition, and reply. */
+  agents: Record<string, { kind?: string; definition?: Record<string, unknown>; reply?: unknown }>;
   faults: readonly unknown[];
 }
 
@@ -167,11 +169,16 @@ export class World {
     addDue(this.store, { due_at: dueAt, class: dueClass, seq: this.#dueSeq, kind, ref, subject });
   }
 
-  /** Appends to the journal, inside a turn. */
-  record(line: LineInit): number {
+  /** Keeps the next line of the journal for what came in: its effects are written before its status is known. */
+  reserveLine(): number {
     assert(this.#inTurn);
     this.#journalSeq += 1;
-    const seq = this.#journalSeq;
+    return this.#journalSeq;
+  }
+
+  /** Appends to the journal, inside a turn, or fills a line that was reserved. */
+  record(line: LineInit, seq = this.reserveLine()): number {
+    assert(this.#inTurn);
     addLine(this.store, {
       seq,
       at: this.#now,

@@ -3,7 +3,7 @@
  * spans of constant offset, because one question to Intl costs a hundred times a comparison.
  */
 import { WINDOWS_TO_IANA_MAP } from 'windows-iana';
-import { DAY, HOUR, INSTANT_MAX, SECOND, type Instant } from './clock.ts';
+import { DAY, HOUR, INSTANT_MAX, type Instant, SECOND } from './clock.ts';
 
 /**
  * What a zone's clock would show at an instant, as milliseconds since 1970-01-01T00:00 on that

@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { WINDOWS_TO_IANA_MAP } from 'windows-iana';
 import { DAY, HOUR, INSTANT_MAX, type Instant, MINUTE, SECOND } from '../emulator/clock.ts';
 import {
-  checkInterval,
   type ClockChangeRules,
   type Cron,
+  checkInterval,
   type DayRule,
   nextFireAt,
   readCron,

@@ -134,13 +134,14 @@ function projectOf(call: Controlled): Project {
 function controlTurn<T>(call: Controlled, project: Project, operation: string, work: () => T): T {
   const { world, engine } = project;
   return world.turn(() => {
+    const line = world.reserveLine();
     const result = work();
     const { p: _, ...params } = call.params;
     const data: Record<string, unknown> = { operation, params };
     if (call.body !== undefined) data.body = call.body;
     if (engine.advancing) data.interleaved = true;
     const extra = { principal: principalOf(call.c.req.header('authorization')).kind };
-    world.record({ kind: 'control', data, extra });
+    world.record({ kind: 'control', data, extra }, line);
     return result;
   });
 }

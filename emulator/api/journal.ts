@@ -31,7 +31,8 @@ export async function readJournal(call: Controlled, project: Project): Promise<A
       /^\d+$/.test(query.wait) ? Number(query.wait) * 1_000 : readDuration(query.wait, 'wait'),
       WAIT_MAX_MS,
     );
-    rows = await waitForLines(project, asked, waitMs);
+    const peek = call.c.req.header('x-foundrite-peek') !== undefined;
+    rows = await waitForLines(project, asked, waitMs, peek);
   }
   if (canonical && call.c.req.header('accept')?.includes('application/x-ndjson')) {
     return {
@@ -72,6 +73,7 @@ async function waitForLines(
   project: Project,
   asked: JournalQuery,
   waitMs: number,
+  peek: boolean,
 ): Promise<JournalRow[]> {
   const { world, engine } = project;
   const { store } = world;
@@ -79,10 +81,13 @@ async function waitForLines(
     asked.routine ?? (asked.run === undefined ? undefined : findRunById(store, asked.run)?.routine);
   const subject = routine === undefined ? undefined : subjectOf(routine);
   const notAfter = world.now + world.profile.settings.skip_max;
-  while (world.skip && (await engine.follow(subject, notAfter))) {
-    const rows = readLines(store, asked);
-    if (rows.length > 0) return rows;
-  }
+  const from = world.now;
+  let followed = world.skip && !peek;
+  while (followed && readLines(store, asked).length === 0)
+    followed = await engine.follow(subject, notAfter);
+  if (world.now > from) world.turn(() => engine.recordSkip(from, 'getJournal'));
+  const found = readLines(store, asked);
+  if (found.length > 0) return found;
   return new Promise((resolve) => {
     const finish = (rows: JournalRow[]) => {
       off();

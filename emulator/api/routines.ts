@@ -1,7 +1,7 @@
 /** The eight operations of the tag Routines. */
 import type { Instant } from '../clock.ts';
-import { ApiError, invalid, notFound, shown } from '../errors.ts';
 import { kindOf } from '../endpoint.ts';
+import { ApiError, invalid, notFound, shown } from '../errors.ts';
 import {
   checkInterval,
   readCron,

@@ -304,6 +304,14 @@ export function attemptsOf(store: Store, runSeq: number): AttemptRow[] {
     .all(runSeq) as AttemptRow[];
 }
 
+/** Attempts whose call is out: not those that wait for an instant or a gate. */
+export function countCallsOpen(store: Store): number {
+  const row = store
+    .sql('SELECT count(*) AS n FROM attempt WHERE ended_at IS NULL AND pending IS NULL')
+    .get();
+  return (row as { n: number }).n;
+}
+
 export function countOpenAttempts(store: Store): number {
   return (
     store.sql('SELECT count(*) AS n FROM attempt WHERE ended_at IS NULL').get() as { n: number }

@@ -103,6 +103,7 @@ function openFile(
     }
     const db = open(path);
     // Exclusive before WAL: the write-ahead log then needs no shared memory, and a second process is refused.
+    db.pragma('busy_timeout = 0');
     db.pragma('locking_mode = EXCLUSIVE');
     db.pragma('journal_mode = WAL');
     db.pragma(`synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`);
@@ -116,16 +117,7 @@ function openFile(
     }
     return db;
   } catch (error) {
-    if (error instanceof StoreError) throw error;
-    const code = (error as { code?: string }).code ?? '';
-    if (code === 'SQLITE_BUSY') {
-      throw new StoreError(
-        `Another process is using ${path}. Stop it, or choose another --data-dir.`,
-      );
-    }
-    throw new StoreError(
-      `The world in ${path} cannot be opened: ${(error as Error).message} (${code}).`,
-    );
+    throw refusal(path, error);
   }
 }
 
@@ -152,8 +144,50 @@ export function snapshotFolder(path: string): string {
   return path.replace(/\.db$/, '.snapshots');
 }
 
+/** Keeps every other process out of a folder until it is closed, or its process ends however that may be. */
+export function lockFolder(dataDir: string): { close(): void } {
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    const lock = openDatabase()(join(dataDir, 'foundrite.lock'));
+    lock.pragma('locking_mode = EXCLUSIVE');
+    lock.pragma('busy_timeout = 0');
+    lock.exec('BEGIN EXCLUSIVE; COMMIT');
+    return lock;
+  } catch (error) {
+    throw refusal(dataDir, error);
+  }
+}
+
+/** The projects whose worlds lie in a folder. */
+export function storedProjects(dataDir: string): string[] {
+  return storedWorlds(dataDir).flatMap((path) => {
+    const db = openDatabase()(path);
+    try {
+      const row = db.prepare('SELECT project FROM world').get() as { project: string } | undefined;
+      return row ? [row.project] : [];
+    } catch (error) {
+      throw refusal(path, error);
+    } finally {
+      db.close();
+    }
+  });
+}
+
+function refusal(path: string, error: unknown): StoreError {
+  if (error instanceof StoreError) return error;
+  const { code = '', message } = error as { code?: string; message: string };
+  if (code === 'SQLITE_BUSY') {
+    return new StoreError(
+      `Another process is using ${path}. Stop it, or choose another --data-dir.`,
+    );
+  }
+  return new StoreError(
+    `${path} cannot be used: ${message} (${code}). Check that the folder is there and may be written.`,
+  );
+}
+
 /** The worlds that lie in a folder. */
-export function storedWorlds(dataDir: string): string[] {
+function storedWorlds(dataDir: string): string[] {
   if (!existsSync(dataDir)) return [];
   return readdirSync(dataDir)
     .filter((name) => name.endsWith('.db'))

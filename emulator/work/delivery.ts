@@ -7,7 +7,7 @@ import { type Call, type DueHandler, type Engine, PARKED } from '../engine.ts';
 import { type Arrival, type Fault, type FaultPlan, throughFault } from '../faults.ts';
 import { answerId } from '../replies.ts';
 import { nextStep, type Outcome, type RetryPolicy } from '../retry.ts';
-import { cancelDue, CONSEQUENCE, DEADLINE, type DueRow } from '../store/due.ts';
+import { CONSEQUENCE, cancelDue, DEADLINE, type DueRow } from '../store/due.ts';
 import type { RoutineRow } from '../store/routines.ts';
 import {
   type AttemptRow,

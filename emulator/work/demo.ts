@@ -1,5 +1,6 @@
-/** The agents that project `local` starts with. */
+/** The agents that a project starts with: the demo of project `local`, and those of the configuration. */
 import { addVersion, putAgent } from '../store/agents.ts';
+import { writeReply } from '../store/faults.ts';
 import type { World } from '../world.ts';
 
 /** Definitions that every generation of clients can read. */
@@ -27,8 +28,29 @@ const DEMO_AGENTS: Record<string, Record<string, unknown>> = {
   },
 };
 
-export function makeDemoAgents(world: World): void {
-  for (const [name, definition] of Object.entries(DEMO_AGENTS)) {
+/** An agent of foundrite.yaml: its kind, or a whole definition, and what it says. */
+export interface ConfiguredAgent {
+  kind?: string;
+  definition?: Record<string, unknown>;
+  reply?: unknown;
+}
+
+export function makeAgents(
+  world: World,
+  demo: boolean,
+  configured: Record<string, ConfiguredAgent>,
+): void {
+  const definitions = new Map<string, Record<string, unknown>>(
+    demo ? Object.entries(DEMO_AGENTS) : [],
+  );
+  for (const [name, agent] of Object.entries(configured)) {
+    const like = agent.kind === 'prompt' ? DEMO_AGENTS['demo-prompt'] : DEMO_AGENTS['demo-agent'];
+    definitions.set(
+      name,
+      agent.definition ?? { ...like, ...(agent.kind === undefined ? {} : { kind: agent.kind }) },
+    );
+  }
+  for (const [name, definition] of definitions) {
     const key = `${name}#${world.ordinal(`agent ${name}`)}`;
     putAgent(world.store, { name, key, state: 'enabled', last_version: 1, created_at: world.now });
     addVersion(world.store, {
@@ -41,5 +63,9 @@ export function makeDemoAgents(world: World): void {
       status: 'active',
       created_at: world.now,
     });
+  }
+  for (const [name, { reply }] of Object.entries(configured)) {
+    if (reply !== undefined)
+      writeReply(world.store, name, typeof reply === 'string' ? { kind: reply } : reply);
   }
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type Instant, isoInstant } from '../clock.ts';
 import { type DueHandler, PARKED } from '../engine.ts';
-import { type Schedule, nextFireAt, readCron, readZone, schedule } from '../schedule.ts';
+import { nextFireAt, readCron, readZone, type Schedule, schedule } from '../schedule.ts';
 import { cancelDue, type DueRow, overdue, TRIGGER } from '../store/due.ts';
 import {
   type Action,
@@ -12,7 +12,7 @@ import {
   type Trigger,
   type TriggerType,
 } from '../store/routines.ts';
-import { addRun, type AttemptSource, type Delivery, openRuns } from '../store/runs.ts';
+import { type AttemptSource, addRun, type Delivery, openRuns } from '../store/runs.ts';
 import type { World } from '../world.ts';
 import { deliveryIds, queueAttempt, subjectOf } from './delivery.ts';
 

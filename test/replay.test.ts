@@ -1,0 +1,176 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, describe, expect, it } from 'vitest';
+import { canonicalLines } from '../emulator/api/journal.ts';
+import { createEmulator, type EmulatorOptions } from '../emulator/emulator.ts';
+import { replayJournal } from '../emulator/replay.ts';
+import { every, start } from './started.ts';
+
+const BIN = fileURLToPath(new URL('../cli/bin.mjs', import.meta.url));
+const CONTROL = '/_emulator/projects/local';
+const ROUTINES = '/api/projects/local/routines';
+const OPTIONS: EmulatorOptions = { now: Date.parse('2026-06-01T06:59:00Z'), seed: 'replay' };
+
+type Ask = (method: string, path: string, body?: unknown) => Promise<unknown>;
+
+const cleanups: (() => void | Promise<void>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+function inProcess(options: EmulatorOptions): { ask: Ask; lines(): string[] } {
+  const emulator = createEmulator(options);
+  cleanups.push(() => emulator.close());
+  return {
+    async ask(method, path, body) {
+      const answer = await emulator.fetch(
+        new Request(`http://localhost${path}`, {
+          method,
+          headers: { authorization: 'Bearer in-process' },
+          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        }),
+      );
+      return answer.text();
+    },
+    lines: () => canonicalLines(emulator.project('local')),
+  };
+}
+
+/** Requests of every kind that changes a world: refused ones, faults, gates, firings by hand, waits. */
+async function story(ask: Ask): Promise<void> {
+  await ask('PUT', `${CONTROL}/faults`, {
+    faults: [
+      { operation: 'getRoutine', times: 1, fault: 429 },
+      { agent: 'demo-agent', attempts: ['timeout', 503, 'ok'], times: 2 },
+      { agent: 'demo-agent', times: 1, fault: { kind: 'gate', name: 'door' } },
+      { agent: '*', probability: 0.4, fault: 'lose_response' },
+    ],
+  });
+  await ask('PUT', `${ROUTINES}/nightly`, every('*/15 * * * *'));
+  await ask('PUT', `${ROUTINES}/refused`, every('* * * * *'));
+  await ask('PUT', `${ROUTINES}/once`, {
+    ...every('x'),
+    triggers: { t: { type: 'timer', at: '20m' } },
+  });
+  await ask('GET', `${ROUTINES}/nightly`);
+  await ask('POST', `${ROUTINES}/nightly:dispatch_async`, {
+    payload: { type: 'invoke_agent_responses_api', input: 'now' },
+  });
+  await ask('POST', `${CONTROL}/clock:advance`, { by: '40m' });
+  await ask('POST', `${CONTROL}/gates/door:release`);
+  await ask('POST', `${CONTROL}/routines/nightly:fire`, {});
+  for (let n = 0; n < 6; n += 1) await ask('GET', `${ROUTINES}/nightly/runs`);
+  await ask('PUT', `${CONTROL}/agents/demo-agent/reply`, {
+    kind: 'script',
+    turns: [{ text: 'a' }, { status: 500 }],
+  });
+  await ask('POST', `${ROUTINES}/nightly:disable`);
+  await ask('PATCH', CONTROL, {
+    switches: { on_delete: 'cancel' },
+    settings: { queue_delay: '5s' },
+  });
+  await ask('POST', `${ROUTINES}/once:dispatch_async`);
+  await ask('DELETE', `${ROUTINES}/once`);
+  await ask('POST', `${ROUTINES}/nightly:enable`);
+  await ask('POST', `${CONTROL}/clock:advance`, { by: 'P3D' });
+}
+
+describe('replay', () => {
+  it('of a journal gives the same journal, compared with cmp', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'foundrite-replay-'));
+    cleanups.push(() => rmSync(folder, { recursive: true, force: true }));
+    const world = inProcess(OPTIONS);
+    await story(world.ask);
+    const [before, after] = [join(folder, 'before.ndjson'), join(folder, 'after.ndjson')];
+    writeFileSync(
+      before,
+      world
+        .lines()
+        .map((line) => `${line}\n`)
+        .join(''),
+    );
+
+    writeFileSync(
+      after,
+      execFileSync(process.execPath, [BIN, 'replay', before], {
+        encoding: 'utf8',
+        maxBuffer: 2 ** 28,
+      }),
+    );
+
+    execFileSync('cmp', [before, after]);
+    expect(world.lines().length).toBeGreaterThan(700);
+  }, 30_000);
+
+  it('in-process and over TLS the same requests give one canonical journal', async () => {
+    const world = inProcess({ ...OPTIONS, skip: true });
+    await story(world.ask);
+
+    const folder = mkdtempSync(join(tmpdir(), 'foundrite-replay-'));
+    cleanups.push(() => rmSync(folder, { recursive: true, force: true }));
+    const emulator = await start(
+      '--rate',
+      '0',
+      '--skip',
+      '--now',
+      '2026-06-01T06:59:00Z',
+      '--seed',
+      'replay',
+    );
+    cleanups.push(() => emulator.end());
+    const { request } = await import('node:https');
+    const ca = await (await fetch(`${emulator.url}/_emulator/ca.pem`)).text();
+    const overTls: Ask = (method, path, body) =>
+      new Promise((resolve, reject) => {
+        const url = new URL(path, emulator.url.replace('http:', 'https:'));
+        const call = request(
+          url,
+          { method, ca, headers: { authorization: 'Bearer tls', 'user-agent': 'another/1' } },
+          (answer) => {
+            let text = '';
+            answer.on('data', (chunk) => {
+              text += String(chunk);
+            });
+            answer.on('end', () => resolve(text));
+          },
+        );
+        call.on('error', reject);
+        call.end(body === undefined ? undefined : JSON.stringify(body));
+      });
+    await story(overTls);
+    const answer = await fetch(`${emulator.url}${CONTROL}/journal?canonical=true&limit=10000`, {
+      headers: { accept: 'application/x-ndjson' },
+    });
+
+    expect((await answer.text()).trimEnd().split('\n')).toEqual(world.lines());
+  }, 30_000);
+
+  it('another seed, or another step, gives another journal', async () => {
+    const one = inProcess(OPTIONS);
+    const otherSeed = inProcess({ ...OPTIONS, seed: 'other' });
+    const otherStep = inProcess(OPTIONS);
+
+    await story(one.ask);
+    await story(otherSeed.ask);
+    await story(otherStep.ask);
+    await otherStep.ask('POST', `${ROUTINES}/nightly:disable`);
+
+    expect(otherSeed.lines().slice(1)).not.toEqual(one.lines().slice(1));
+    expect(otherStep.lines()).not.toEqual(one.lines());
+  });
+
+  it('of a journal without its beginning is refused with what to do', async () => {
+    const world = inProcess(OPTIONS);
+    await story(world.ask);
+
+    await expect(replayJournal(world.lines().slice(1))).rejects.toThrow(
+      /begins with the line of kind world/,
+    );
+    await expect(replayJournal(['{"seq":1'])).rejects.toThrow(
+      /Line 1 is no line of a canonical journal/,
+    );
+  });
+});
