@@ -18,7 +18,10 @@ export async function replay(file: string): Promise<number> {
       ? usage(`replay cannot play "${file}": ${error.message}`)
       : error;
   });
-  process.stdout.write(after.map((line) => `${line}\n`).join(''));
+  // Awaited: a pipe takes only so much at once, and the process ends when this returns.
+  await new Promise<void>((done) =>
+    process.stdout.write(after.map((line) => `${line}\n`).join(''), () => done()),
+  );
 
   const differs = Array.from({ length: Math.max(before.length, after.length) }).findIndex(
     (_, index) => before[index] !== after[index],

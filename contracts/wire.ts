@@ -1607,8 +1607,6 @@ export interface components {
              */
             kind: "forward";
             url: components["schemas"]["ReplyUrl"];
-            /** @enum {string} */
-            protocol?: "responses" | "invocations";
         };
         /** model replies */
         ModelReply: {

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { type Context, Hono } from 'hono';
 import { agentOperations, agentRoutesNotEmulated, notEmulated } from './api/agents.ts';
-import { controlOperations } from './api/control.ts';
+import { controlOperations, readProjectName } from './api/control.ts';
 import { type Answer, type Input, type Operation, readJson } from './api/input.ts';
 import { routineOperations } from './api/routines.ts';
 import { isoInstant, MINUTE } from './clock.ts';
@@ -197,7 +197,7 @@ function requireToken(c: AppContext, emulated: Emulated, project: Project | unde
     code: 'Unauthorized',
     message:
       'Unauthorized. Access token is missing, invalid, audience is incorrect (https://ai.azure.com), or have expired.',
-    rule: 'request/bearer-token',
+    rule: wrongAudience ? 'request/token-audience' : 'request/bearer-token',
     headers: { 'www-authenticate': 'Bearer' },
   });
 }
@@ -249,7 +249,7 @@ async function answerOperation(
     emulated,
     emulated.projects.find(decode(c.req.param('project') ?? '')),
   );
-  const project = emulated.projects.get(decode(c.req.param('project') ?? ''));
+  const project = emulated.projects.get(readProjectName(decode(c.req.param('project') ?? '')));
   const { operation, params } = choose(c, operations, path);
   const { world } = project;
   const text = c.req.method === 'GET' ? '' : await readText(c);
@@ -295,7 +295,7 @@ interface Requested {
 async function readText(c: AppContext): Promise<string> {
   const length = Number(c.req.header('content-length') ?? 0);
   const text = length > BODY_BYTES_MAX ? undefined : await c.req.text();
-  if (text !== undefined && text.length <= BODY_BYTES_MAX) return text;
+  if (text !== undefined && Buffer.byteLength(text) <= BODY_BYTES_MAX) return text;
   throw new ApiError({
     status: 413,
     code: 'request_too_large',

@@ -25,7 +25,7 @@ export interface Call {
   subject: string;
   /** No wait may move the clock past this instant while the call is open. */
   deadline: Instant;
-  /** Answers at once when it can; a promise pins the clock until it settles. It never rejects. */
+  /** Answers at once when it can. A promise holds a clock that stands still at its instant. It never rejects. */
   start(): unknown;
   /** Records the result, inside a turn. `real` says that it came from outside and must be journaled as an input. */
   settle(result: unknown, real: boolean): void;
@@ -110,8 +110,9 @@ export class Engine {
       const next = nextDue(world.store);
       const more =
         next !== undefined && next.due_at <= this.#limit(options) && next.due_at < PARKED;
-      if (this.#open.size > 0 && !options.insideCall && (!more || next.due_at > world.now)) {
-        if (options.limit === 'paced') return { reason: 'end' };
+      // At the host's pace a real call takes real time, and the rest of the world goes on beside it.
+      const pinned = this.#open.size > 0 && !options.insideCall && options.limit !== 'paced';
+      if (pinned && (!more || next.due_at > world.now)) {
         await this.#park(options.signal);
         if (options.signal?.aborted) return { reason: 'cancelled' };
         continue;
@@ -153,7 +154,7 @@ export class Engine {
     const { world } = this;
     const turnsMax = world.profile.settings.instant_turns_max;
     world.moveTo(next.due_at);
-    const at = world.now;
+    const at = world.position;
     if (this.#turnsAtInstant.at !== at) this.#turnsAtInstant = { at, turns: 0 };
     this.#turnsAtInstant.turns += 1;
     if (this.#turnsAtInstant.turns > turnsMax) {
@@ -164,10 +165,10 @@ export class Engine {
     }
     let calls: Call[];
     try {
-      calls = world.turn(() => this.#runItems(next, false));
+      calls = world.turn(() => this.#runItems(next, false), at);
     } catch {
       // One of them is poison. Again, each in a savepoint of its own: that one is set aside, the rest go on.
-      calls = world.turn(() => this.#runItems(next, true));
+      calls = world.turn(() => this.#runItems(next, true), at);
     }
     if (!cut) this.#startCalls(calls);
     return undefined;
@@ -224,31 +225,24 @@ export class Engine {
       });
       this.#open.set(call, done);
     }
-    world.pinned = this.#open.size > 0;
     if (atOnce.length === 0) return;
+    // What answered at once ends at its instant, not at a measured time.
     world.turn(() => {
       for (const { call, result } of atOnce) call.settle(result, false);
-    });
+    }, world.position);
   }
 
   /** Outcomes of one instant settle together, by attempt; those of an earlier epoch are dropped. */
   #settleReturned(): void {
     const { world } = this;
-    world.pinned = this.#open.size > 0;
-    if (this.#returned.length === 0 || (world.rate === 0 && world.pinned)) return;
+    const waiting = world.rate === 0 && this.#open.size > 0;
+    if (this.#returned.length === 0 || waiting) return;
     const returned = this.#returned.filter((entry) => entry.epoch === world.epoch);
     this.#returned = [];
     returned.sort((a, b) => a.call.order - b.call.order);
-    const pinned = world.pinned;
-    // The outcome ends at the instant that the call held, not at a measured time.
-    world.pinned = true;
-    try {
-      world.turn(() => {
-        for (const { call, result } of returned) call.settle(result, true);
-      });
-    } finally {
-      world.pinned = pinned;
-    }
+    world.turn(() => {
+      for (const { call, result } of returned) call.settle(result, true);
+    });
   }
 
   /**
@@ -355,12 +349,11 @@ export class Engine {
     this.#wakeWanted = this.#driving;
     if (this.#driving) return;
     const next = nextDue(world.store);
-    const held = this.#open.size > 0 && (next === undefined || next.due_at > world.now);
-    const idle = next === undefined || next.due_at >= PARKED || held;
+    const idle = next === undefined || next.due_at >= PARKED;
     if (idle && this.#returned.length === 0) return;
     const wait = this.#returned.length > 0 || next === undefined ? 0 : next.due_at - world.paced;
     const due = async () => {
-      if (this.#open.size === 0) this.onLate?.(world.paced);
+      this.onLate?.(world.paced);
       await this.drive({ limit: 'paced' });
       this.wake();
     };
@@ -467,7 +460,6 @@ export class Engine {
     this.#open.clear();
     this.#heldByGates.clear();
     this.#heldGate = undefined;
-    this.world.pinned = false;
     for (const name of [...this.#gates.keys()]) this.openGate(name);
   }
 

@@ -263,8 +263,8 @@ function defaultSettings(): Record<string, number> {
   );
 }
 
-/** How many assumed rules are in force: every switch stands for one. */
-export const ASSUMED_RULES = Object.keys(SWITCHES).length;
+/** How many rules of the ledger are assumed: a test counts them, so that starting need not read the ledger. */
+export const ASSUMED_RULES = 51;
 
 function nearest(word: string, words: string[]): string {
   const near = words.filter(

@@ -177,7 +177,7 @@ export class Projects {
       world.record({ kind: 'world', data: { made } });
       makeAgents(world, made.demo, made.agents);
       writePlan(world.store, made.faults);
-    });
+    }, made.now);
     this.#wake(project);
   }
 

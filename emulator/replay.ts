@@ -10,6 +10,7 @@ import type { AgentCall } from './downstream.ts';
 import { createEmulator, type Emulator } from './emulator.ts';
 import type { Arrival } from './faults.ts';
 import type { Project } from './projects.ts';
+import { nextDue } from './store/due.ts';
 import { countCallsOpen } from './store/runs.ts';
 import { settleInterrupted } from './work/delivery.ts';
 import { applyLate } from './work/firing.ts';
@@ -51,13 +52,13 @@ export async function replayJournal(lines: readonly string[]): Promise<string[]>
     for (const [index, line] of parsed.entries()) {
       const struck = line.kind === 'fault' && line.operation !== undefined;
       if (!INPUTS.has(line.kind) && !struck) continue;
-      stepTo(project, line.seq - 1);
       hostNow = Math.max(hostNow, Date.parse(line.at));
+      stepTo(project, line.seq - 1, Date.parse(line.at));
       if (struck) strike(project, String(line.operation));
       else if (line.kind === 'resumed') resume(project, parsed.slice(index + 1));
       else await apply(emulator, project, line, open);
     }
-    stepTo(project, parsed.at(-1)?.seq ?? 1);
+    stepTo(project, parsed.at(-1)?.seq ?? 1, 0);
     return canonicalLines(project);
   } finally {
     await emulator.close();
@@ -83,9 +84,10 @@ function readLine(text: string, index: number): Line {
   );
 }
 
-/** What follows from the past runs until the journal is as long as it was. */
-function stepTo(project: Project, seq: number): void {
-  while (project.world.journalSeq < seq && project.engine.step());
+/** What follows from the past runs until the journal is as long as it was, and all that was due before an instant has run. */
+function stepTo({ world, engine }: Project, seq: number, before: Instant): void {
+  while (world.journalSeq < seq && engine.step());
+  while ((nextDue(world.store)?.due_at ?? before) < before && engine.step());
 }
 
 async function apply(

@@ -48,8 +48,6 @@ export class World {
   skip: boolean;
   /** Raised by reset and restore; what belongs to an earlier one is dropped. */
   epoch: number;
-  /** True while a real call is open: its instant holds the clock. */
-  pinned = false;
   /** Firings noticed since the engine last took them. */
   fired: Firing[] = [];
   #now: Instant;
@@ -77,15 +75,20 @@ export class World {
   }
 
   /**
-   * The world's instant. At rate 1 it follows the host's pace, but never passes something due that has not run, nor the
-   * instant of an open real call: so what is due at T always runs at T.
+   * The world's instant. At rate 1 it follows the host's pace, but never reaches something due that has not run: so what is
+   * due at T always runs at T.
    */
   get now(): Instant {
-    if (this.rate === 0 || this.pinned) return this.#now;
+    if (this.rate === 0 || this.#inTurn) return this.#now;
     const paced = this.host.now() + this.#hostOffset;
     if (paced <= this.#now) return this.#now;
     const next = nextDue(this.store);
     return next && next.due_at <= paced ? Math.max(this.#now, next.due_at - 1) : paced;
+  }
+
+  /** The instant of the last turn: what is due runs at its own, however late the host is. */
+  get position(): Instant {
+    return this.#now;
   }
 
   /** Where the host's pace would put this world now, whatever is due on the way. */
@@ -94,7 +97,7 @@ export class World {
   }
 
   /** One change, whole or not at all. Nothing is awaited inside; what is acknowledged afterwards is on disk. */
-  turn<T>(work: () => T): T {
+  turn<T>(work: () => T, at = this.now): T {
     assert(!this.#inTurn, 'a turn inside a turn');
     const { store } = this;
     const before = {
@@ -106,7 +109,7 @@ export class World {
     this.#inTurn = true;
     store.sql('BEGIN IMMEDIATE').run();
     try {
-      this.#now = this.now;
+      this.#now = at;
       const result = work();
       writePosition(store, this.#now, this.#journalSeq, this.#dueSeq);
       store.sql('COMMIT').run();
@@ -232,7 +235,6 @@ export class World {
     this.rate = row.rate;
     this.skip = row.skip === 1;
     this.epoch = epoch;
-    this.pinned = false;
     this.fired = [];
     this.#now = row.now;
     this.#hostOffset = row.host_offset;

@@ -31,16 +31,35 @@ function count({ passed, failed, skipped }, code) {
 
 function lastLine(printed) {
   const match = [...printed.matchAll(/^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/gm)].at(-1);
-  return { passed: Number(match?.[1] ?? 0), failed: Number(match?.[2] ?? 0), skipped: Number(match?.[3] ?? 0) };
+  return {
+    passed: Number(match?.[1] ?? 0),
+    failed: Number(match?.[2] ?? 0),
+    skipped: Number(match?.[3] ?? 0),
+  };
 }
 
 try {
   const check = await run('types and lint', 'npm', ['run', '--silent', 'check']);
-  count({ passed: check.code === 0 ? 1 : 0, failed: check.code === 0 ? 0 : 1, skipped: 0 }, check.code);
+  count(
+    { passed: check.code === 0 ? 1 : 0, failed: check.code === 0 ? 0 : 1, skipped: 0 },
+    check.code,
+  );
 
-  const own = await run('our own tests', 'vitest', ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]);
+  const own = await run('our own tests', 'vitest', [
+    'run',
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+  ]);
   const counted = JSON.parse(readFileSync(report, 'utf8'));
-  count({ passed: counted.numPassedTests, failed: counted.numFailedTests, skipped: counted.numPendingTests }, own.code);
+  count(
+    {
+      passed: counted.numPassedTests,
+      failed: counted.numFailedTests,
+      skipped: counted.numPendingTests,
+    },
+    own.code,
+  );
 
   const pack = await run('the packed package', 'node', ['test/pack.mjs']);
   count(lastLine(pack.printed), pack.code);
@@ -51,5 +70,7 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-process.stdout.write(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
+process.stdout.write(
+  `\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`,
+);
 process.exitCode = total.failed > 0 ? 1 : 0;

@@ -4,7 +4,10 @@ import { DefaultAzureCredential } from '@azure/identity';
 
 const endpoint = process.env.AZURE_AI_PROJECT_ENDPOINT;
 const control = `${new URL(process.env.IDENTITY_ENDPOINT).origin}/_emulator/projects/local`;
-const colour = process.stdout.isTTY || process.env.FORCE_COLOR ? (code, text) => `\x1b[${code}m${text}\x1b[0m` : (_, text) => text;
+const colour =
+  process.stdout.isTTY || process.env.FORCE_COLOR
+    ? (code, text) => `\x1b[${code}m${text}\x1b[0m`
+    : (_, text) => text;
 const bold = (text) => colour(1, text);
 const dim = (text) => colour(2, text);
 const green = (text) => colour(32, text);
@@ -26,10 +29,14 @@ console.log(bold('\n1. The official client, unmodified, makes a routine over TLS
 const routine = await client.beta.routines.createOrUpdate('daily-summary', {
   description: 'Runs a daily summary agent on weekday mornings.',
   enabled: true,
-  triggers: { 'weekday-morning': { type: 'schedule', cron_expression: '0 7 * * 1-5', time_zone: 'UTC' } },
+  triggers: {
+    'weekday-morning': { type: 'schedule', cron_expression: '0 7 * * 1-5', time_zone: 'UTC' },
+  },
   action: { type: 'invoke_agent_responses_api', agent_name: process.env.AGENT_NAME },
 });
-console.log(`   ${routine.name}  enabled=${routine.enabled}  created ${dim(routine.createdAt?.toISOString() ?? routine.created_at?.toISOString())}`);
+console.log(
+  `   ${routine.name}  enabled=${routine.enabled}  created ${dim(routine.createdAt?.toISOString() ?? routine.created_at?.toISOString())}`,
+);
 
 console.log(bold('\n2. The agent will answer 503 once'));
 await ask('PUT', '/faults', { faults: [{ agent: process.env.AGENT_NAME, attempts: [503, 'ok'] }] });
@@ -49,6 +56,10 @@ for (const entry of entries) {
 
 console.log(bold('\n5. What the official client says of the run'));
 for await (const run of client.beta.routines.listRuns('daily-summary')) {
-  console.log(`   ${run.id}  phase=${green(run.phase)}  source=${run.attempt_source}  response=${run.response_id}`);
+  console.log(
+    `   ${run.id}  phase=${green(run.phase)}  source=${run.attempt_source}  response=${run.response_id}`,
+  );
 }
-console.log(`\nNext: ${bold('npx foundrite start')} and point your client at it. No Azure was involved.\n`);
+console.log(
+  `\nNext: ${bold('npx foundrite start')} and point your client at it. No Azure was involved.\n`,
+);

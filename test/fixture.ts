@@ -201,7 +201,7 @@ export class Foundry {
   /** What became of each attempt, and when: `503 @1s retry`, counted from the start of the test's world. */
   async attempts(query = ''): Promise<string[]> {
     const lines = await this.journal(`kind=attempt&${query}`);
-    return lines.map((line) => `${line.status ?? line.outcome} @${since(line.at)} ${line.then}`);
+    return lines.map((line) => `${line.status ?? line.outcome} @${since(line.at)} ${line.next}`);
   }
 
   /** What a client still asks, while the test goes on. */

@@ -142,7 +142,10 @@ describe('signal 9 at random moments', () => {
       headers: { accept: 'application/x-ndjson' },
     });
     const lines = (await canonical.text()).trimEnd().split('\n');
-    expect(await replayJournal(lines)).toEqual(lines);
+    const replayed = await replayJournal(lines);
+    const differs = replayed.findIndex((line, index) => line !== lines[index]);
+    expect(replayed.slice(differs - 3, differs + 3)).toEqual(lines.slice(differs - 3, differs + 3));
+    expect(replayed.length).toBe(lines.length);
     console.log(
       `${KILLS} kills, ${killsWithOpenCalls} with a call open; ${acknowledged.size} dispatches acknowledged, ${manual.length} runs`,
     );

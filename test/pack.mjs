@@ -24,7 +24,9 @@ function npm(args, cwd) {
 
 /** The `PATH` of a user who never heard of our checkout. */
 function outsidePath() {
-  return process.env.PATH.split(':').filter((part) => !part.includes('node_modules')).join(':');
+  return process.env.PATH.split(':')
+    .filter((part) => !part.includes('node_modules'))
+    .join(':');
 }
 
 function run(bin, args, env, until) {
@@ -44,9 +46,14 @@ function run(bin, args, env, until) {
 }
 
 try {
-  const packed = JSON.parse(npm(['pack', '--json', '--silent', '--pack-destination', folder], process.cwd()));
+  const packed = JSON.parse(
+    npm(['pack', '--json', '--silent', '--pack-destination', folder], process.cwd()),
+  );
   const [{ filename }] = Array.isArray(packed) ? packed : Object.values(packed);
-  writeFileSync(join(folder, 'package.json'), '{ "name": "empty", "private": true, "allowScripts": { "node": true } }\n');
+  writeFileSync(
+    join(folder, 'package.json'),
+    '{ "name": "empty", "private": true, "allowScripts": { "node": true } }\n',
+  );
   npm(['install', '--no-audit', '--no-fund', join(folder, filename), 'node@22'], folder);
   const bin = join(folder, 'node_modules', '.bin');
   const outside = { ...process.env, PATH: outsidePath() };
@@ -60,9 +67,12 @@ try {
     );
     if (!found) throw new Error(`it did not get ready: ${printed.stdout}${printed.stderr}`);
     try {
-      const answer = await fetch(`${found[1]}/api/projects/local/routines`, { headers: { authorization: 'Bearer t' } });
+      const answer = await fetch(`${found[1]}/api/projects/local/routines`, {
+        headers: { authorization: 'Bearer t' },
+      });
       const body = await answer.json();
-      if (answer.status !== 200 || !Array.isArray(body.data)) throw new Error(`${answer.status} ${JSON.stringify(body)}`);
+      if (answer.status !== 200 || !Array.isArray(body.data))
+        throw new Error(`${answer.status} ${JSON.stringify(body)}`);
     } finally {
       const ended = new Promise((resolve) => child.on('close', resolve));
       child.kill('SIGTERM');
@@ -71,13 +81,21 @@ try {
     }
   });
 
-  const oldNode = execFileSync('node', ['-p', 'process.versions.node'], { env: outside, encoding: 'utf8' }).trim();
+  const oldNode = execFileSync('node', ['-p', 'process.versions.node'], {
+    env: outside,
+    encoding: 'utf8',
+  }).trim();
   const [major] = oldNode.split('.').map(Number);
   if (major < 22) {
     await test(`on Node ${oldNode} it says in one sentence what it needs, and ends with 14`, async () => {
-      const { code, printed } = await run(join(bin, 'foundrite'), ['start', '--port', '0'], outside);
+      const { code, printed } = await run(
+        join(bin, 'foundrite'),
+        ['start', '--port', '0'],
+        outside,
+      );
       if (code !== 14) throw new Error(`it ended with ${code}: ${printed.stderr}`);
-      if (!/22\.18/.test(printed.stderr) || printed.stderr.trim().split('\n').length !== 1) throw new Error(printed.stderr);
+      if (!/22\.18/.test(printed.stderr) || printed.stderr.trim().split('\n').length !== 1)
+        throw new Error(printed.stderr);
     });
   } else {
     console.log(`skip on an old Node: the one outside is ${oldNode}`);

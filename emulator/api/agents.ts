@@ -291,8 +291,15 @@ function passedOn(headers: Record<string, string>): Record<string, string> {
   return { 'content-type': 'application/json', ...kept };
 }
 
-export function notEmulated(message: string): ApiError {
-  return new ApiError({ status: 501, code: 'NotEmulated', message, rule: 'request/not-emulated' });
+export function notEmulated(message: string, param?: string): ApiError {
+  const about = param === undefined ? {} : { param };
+  return new ApiError({
+    status: 501,
+    code: 'NotEmulated',
+    message,
+    rule: 'request/not-emulated',
+    ...about,
+  });
 }
 
 function viewAgent(

@@ -23,6 +23,7 @@ import { findRoutine } from '../store/routines.ts';
 import { releaseGate } from '../work/delivery.ts';
 import { fireByHand } from '../work/firing.ts';
 import { advance } from './advance.ts';
+import { notEmulated } from './agents.ts';
 import { type Answer, bodyAs, readJson } from './input.ts';
 import { readJournal } from './journal.ts';
 
@@ -33,6 +34,9 @@ export interface Controlled {
   params: Record<string, string>;
   body: unknown;
 }
+
+/** As long as a routine's name may be; the service's own limit is not public. */
+const PROJECT_NAME_MAX = 128;
 
 type Handler = (call: Controlled) => Answer | Response | Promise<Answer | Response>;
 
@@ -127,7 +131,16 @@ function admit(c: Controlled['c'], emulated: Emulated): void {
 }
 
 function projectOf(call: Controlled): Project {
-  return call.emulated.projects.get(call.params.p ?? '');
+  return call.emulated.projects.get(readProjectName(call.params.p ?? ''));
+}
+
+export function readProjectName(name: string): string {
+  if (name.length > 0 && name.length <= PROJECT_NAME_MAX) return name;
+  throw invalid(
+    `A project's name has 1 to ${PROJECT_NAME_MAX} characters; this one has ${name.length}. Shorten it.`,
+    'project',
+    'control/project-name-max-128',
+  );
 }
 
 /** One control turn: the change and its journal line, which replay reads as an input. */
@@ -160,7 +173,7 @@ function profileOf(base: Profile | undefined, change: ProfileChange): Profile {
 function create(call: Controlled): Answer {
   const { emulated } = call;
   const body = bodyAs('ProjectCreate', call.body ?? {});
-  const byDefault = emulated.projects.madeByDefault(call.params.p ?? '');
+  const byDefault = emulated.projects.madeByDefault(readProjectName(call.params.p ?? ''));
   const project = emulated.projects.create({
     ...byDefault,
     ...(body.now === undefined ? {} : { now: readInstant(body.now, 'now'), nowNamed: true }),
@@ -216,17 +229,15 @@ function setFaults(call: Controlled): Answer {
   const { faults } = bodyAs('FaultPlanUpdate', call.body);
   const known = new Set(operations().map((operation) => operation.operationId));
   for (const [index, entry] of faults.entries()) {
-    if ('at' in entry)
-      throw invalid(
-        "Faults at a transition are not emulated yet. Use 'agent' or 'operation'.",
-        `faults[${index}].at`,
-        'fault/transition-known',
-      );
+    if ('at' in entry) {
+      const message = "Faults at a transition are not emulated yet. Use 'agent' or 'operation'.";
+      throw notEmulated(message, `faults[${index}].at`);
+    }
     if ('operation' in entry && !known.has(entry.operation)) {
       throw invalid(
         `There is no operation ${shown(entry.operation)}. Known are: ${[...known].join(', ')}.`,
         `faults[${index}].operation`,
-        'fault/one-boundary',
+        'fault/operation-known',
       );
     }
   }
@@ -261,13 +272,10 @@ function setReply(call: Controlled): Answer {
   const agent = call.params.agent_name ?? '';
   const reply = bodyAs('Reply', call.body);
   if (reply.kind === 'model') {
-    throw new ApiError({
-      status: 501,
-      code: 'NotEmulated',
-      message: 'Replies of kind model are not emulated yet. Use echo, script or forward.',
-      param: 'kind',
-      rule: 'request/not-emulated',
-    });
+    throw notEmulated(
+      'Replies of kind model are not emulated yet. Use echo, script or forward.',
+      'kind',
+    );
   }
   controlTurn(call, project, 'setAgentReply', () => writeReply(project.world.store, agent, reply));
   return { status: 200, body: { agent, reply } };
@@ -294,7 +302,7 @@ function fire(call: Controlled): Answer {
     throw invalid(
       `A trigger of type '${routine.trigger_type}' carries no payload. Leave it out.`,
       'payload',
-      'control/fire-payload-is-object',
+      'control/fire-payload-for-events',
     );
   const at =
     body.scheduled_fire_at === undefined
@@ -354,13 +362,17 @@ export function readInstant(text: string, param: string): Instant {
   return at;
 }
 
-export function readDuration(text: string, param: string): number {
+export function readDuration(
+  text: string,
+  param: string,
+  rule = 'clock/advance-by-to-or-until',
+): number {
   const ms = parseDuration(text);
   if (ms === undefined)
     throw invalid(
       `${shown(text)} is no duration. Write it like '90s', '2m', '1h30m' or 'P30D'.`,
       param,
-      'clock/advance-by-to-or-until',
+      rule,
     );
   return ms;
 }

@@ -18,8 +18,10 @@ export async function readJournal(call: Controlled, project: Project): Promise<A
   const query = call.c.req.query();
   const canonical = query.canonical === 'true';
   const asked: JournalQuery = {
-    after: wholeNumber(query.after, 'after', 0, Number.MAX_SAFE_INTEGER) ?? 0,
-    limit: wholeNumber(query.limit, 'limit', 1, LIMIT_MAX) ?? LIMIT_DEFAULT,
+    after:
+      wholeNumber(query.after, 'after', 'journal/cursor-is-a-seq', 0, Number.MAX_SAFE_INTEGER) ?? 0,
+    limit:
+      wholeNumber(query.limit, 'limit', 'journal/limit-1-to-10000', 1, LIMIT_MAX) ?? LIMIT_DEFAULT,
     kinds: query.kind === undefined || query.kind === '' ? undefined : query.kind.split(','),
     run: query.run,
     routine: query.routine,
@@ -28,7 +30,9 @@ export async function readJournal(call: Controlled, project: Project): Promise<A
   let rows = readLines(store, asked);
   if (rows.length === 0 && query.wait !== undefined) {
     const waitMs = Math.min(
-      /^\d+$/.test(query.wait) ? Number(query.wait) * 1_000 : readDuration(query.wait, 'wait'),
+      /^\d+$/.test(query.wait)
+        ? Number(query.wait) * 1_000
+        : readDuration(query.wait, 'wait', 'journal/wait-is-a-duration'),
       WAIT_MAX_MS,
     );
     const peek = call.c.req.header('x-foundrite-peek') !== undefined;
@@ -55,6 +59,7 @@ export async function readJournal(call: Controlled, project: Project): Promise<A
 function wholeNumber(
   text: string | undefined,
   param: string,
+  rule: string,
   min: number,
   max: number,
 ): number | undefined {
@@ -64,7 +69,7 @@ function wholeNumber(
   throw invalid(
     `'${param}' cannot be ${shown(text)}. Use a whole number from ${min} to ${max}.`,
     param,
-    `journal/${param}`,
+    rule,
   );
 }
 

@@ -1,5 +1,5 @@
 /** The eight operations of the tag Routines. */
-import type { Instant } from '../clock.ts';
+import { type Instant, unixSeconds } from '../clock.ts';
 import { kindOf } from '../endpoint.ts';
 import { ApiError, invalid, notFound, shown } from '../errors.ts';
 import {
@@ -138,8 +138,7 @@ function createOrUpdate(input: Input): Answer {
     trigger: JSON.stringify(trigger),
     action: JSON.stringify(action),
     // Honoured when the routine is made and ignored afterwards (contract/routines.md 4.4).
-    identity:
-      (before?.identity ?? body.authorization?.identity === 'creator') ? 'creator' : 'agent',
+    identity: before?.identity ?? body.authorization?.identity ?? 'agent',
     created_at: before?.created_at ?? world.now,
     updated_at: world.now,
   };
@@ -246,7 +245,7 @@ function readTimerTrigger(
   if (timer.kind === 'problem')
     throw refuse(timer, timer.reason === 'zone-unknown' ? `triggers.${name}.time_zone` : param);
   const old = before ? (JSON.parse(before.trigger) as Trigger) : undefined;
-  const kept = old?.type === 'timer' && old.at === timer.at;
+  const kept = old?.type === 'timer' && unixSeconds(old.at) === unixSeconds(timer.at);
   // A client that reads a routine, changes its description and puts it back sends the old instant: that is no new timer.
   if (
     timer.at <= world.now &&
@@ -263,7 +262,7 @@ function readTimerTrigger(
   const fired = kept && old.fired ? { fired: true as const } : {};
   return {
     type: 'timer',
-    at: timer.at,
+    at: kept ? old.at : timer.at,
     ...(zone === undefined ? {} : { time_zone: zone }),
     ...fired,
   };

@@ -91,6 +91,8 @@ export interface Delivery {
   agent_name?: string;
   agent_endpoint_id?: string;
   input?: unknown;
+  /** The input is an event's or a dispatch's own, not the action's. */
+  own_input?: true;
   conversation?: string;
   session_id?: string;
 }

@@ -377,8 +377,11 @@ export function redirectDeliveries(
   action: Delivery,
   agent: string,
 ): void {
-  for (const run of openRuns(world.store, routine.key))
-    replaceDelivery(world.store, run.seq, JSON.stringify(action), agent);
+  for (const run of openRuns(world.store, routine.key)) {
+    const old = JSON.parse(run.action) as Delivery;
+    const input = old.own_input ? { input: old.input, own_input: true } : {};
+    replaceDelivery(world.store, run.seq, JSON.stringify({ ...action, ...input }), agent);
+  }
 }
 
 /** The identifiers that a dispatch answers with and its run carries. */

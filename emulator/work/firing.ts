@@ -123,8 +123,8 @@ export function makeRun(
 ): { id: string; dispatch_id: string; correlation_id: string; task_id: string } {
   const action = JSON.parse(routine.action) as Action;
   const delivery: Delivery = { ...action };
-  if (request.event !== undefined) delivery.input = request.event;
-  else if (request.input) delivery.input = request.input.value;
+  const own = request.event === undefined ? request.input : { value: request.event };
+  if (own) Object.assign(delivery, { input: own.value, own_input: true });
   const byTrigger = request.source !== 'queued_dispatch' && request.source !== 'manual_dispatch';
   const ordinal = request.identifiedBy ?? world.ordinal(`run of ${routine.key}`);
   const id = world.draw.id('run-', request.source, routine.key, ordinal);

@@ -20,7 +20,7 @@ function cases(quick) {
 }
 
 export async function benchFirings({ quick, say }) {
-  const rounds = quick ? 1 : 5;
+  const rounds = quick ? 1 : 3;
   const firings = quick ? 2_000 : 20_000;
   const warm = quick ? 500 : 4_000;
   const results = cases(quick).map((one) => ({ ...one, engine: [], loop: [], fired: 0 }));
@@ -83,9 +83,8 @@ function aims(rows) {
     list.push({
       what: 'cost of a firing at 10,000 routines, of that at 100',
       // Round by round, as the ratios.
-      value: summary(
-        many.engine.values.map((value, round) => hundred.engine.values[round] / value),
-      ).median,
+      value: summary(many.engine.values.map((value, round) => hundred.engine.values[round] / value))
+        .median,
       atMost: AIM_GROWTH,
     });
   return list;

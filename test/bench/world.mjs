@@ -63,7 +63,7 @@ export async function putRoutines(emulator, { routines, zone, spread }) {
  * Berlin within what is measured, be it two hours or two years long.
  */
 export function span({ routines, firings, warm }) {
-  const hours = Math.max(2, Math.ceil((firings / routines) * (24 / 23)));
+  const hours = Math.max(2, Math.round((firings / routines) * (24 / 23)));
   const warmHours = Math.max(1, Math.ceil((warm / routines) * (24 / 23)));
   const measuredFrom = CLOCK_CHANGE - Math.ceil(Math.min(hours, 200) / 2) * HOUR - HOUR / 2;
   return {

@@ -14,7 +14,12 @@ const PYTHON_NEEDED = [3, 11];
 const windows = process.platform === 'win32';
 
 export function pythonOf(version) {
-  return join(CLIENTS, '.venv', version, ...(windows ? ['Scripts', 'python.exe'] : ['bin', 'python']));
+  return join(
+    CLIENTS,
+    '.venv',
+    version,
+    ...(windows ? ['Scripts', 'python.exe'] : ['bin', 'python']),
+  );
 }
 
 export function installJavaScript() {
@@ -32,10 +37,20 @@ export function installPython() {
   for (const version of PYTHON_VERSIONS) {
     const folder = join(CLIENTS, '.venv', version);
     const pins = join(CLIENTS, 'requirements', `${version}.txt`);
+    // The interpreter that it was made with may have gone.
+    if (!existsSync(pythonOf(version))) rmSync(folder, { recursive: true, force: true });
     unlessDone(folder, readFileSync(pins, 'utf8'), `the Python client ${version}`, () => {
       rmSync(folder, { recursive: true, force: true });
       run(python.command, ['-m', 'venv', folder]);
-      run(pythonOf(version), ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--requirement', pins]);
+      run(pythonOf(version), [
+        '-m',
+        'pip',
+        'install',
+        '--quiet',
+        '--disable-pip-version-check',
+        '--requirement',
+        pins,
+      ]);
     });
   }
   return undefined;
@@ -69,7 +84,11 @@ function unlessDone(folder, pins, what, install) {
 }
 
 function run(command, args, options = {}) {
-  const { status, error } = spawnSync(command, args, { cwd: CLIENTS, stdio: ['ignore', 2, 2], ...options });
+  const { status, error } = spawnSync(command, args, {
+    cwd: CLIENTS,
+    stdio: ['ignore', 2, 2],
+    ...options,
+  });
   if (error) throw error;
   if (status !== 0) throw new Error(`${[command, ...args].join(' ')} ended with ${status}`);
 }

@@ -54,7 +54,12 @@ const WEEKDAYS = {
   'weekday-morning': { type: 'schedule', cron_expression: '0 7 * * 1-5', time_zone: 'UTC' },
 };
 const CUSTOM = {
-  hook: { type: 'custom', provider: 'sample-provider', event_name: 'opened', parameters: { x: [1] } },
+  hook: {
+    type: 'custom',
+    provider: 'sample-provider',
+    event_name: 'opened',
+    parameters: { x: [1] },
+  },
 };
 const start = new Date(NOW);
 const after = (seconds: number) => new Date(start.getTime() + seconds * 1_000);
@@ -79,7 +84,9 @@ describe.each(VERSIONS)('@azure/ai-projects $version', ({ version, features, pag
     world.requestsOf(new RegExp(`azsdk-js-ai-projects/${version.replaceAll('.', '\\.')} `));
 
   test('is the published package of this version', () => {
-    const manifest = JSON.parse(readFileSync(require.resolve(`ai-projects-${version}/package.json`), 'utf8'));
+    const manifest = JSON.parse(
+      readFileSync(require.resolve(`ai-projects-${version}/package.json`), 'utf8'),
+    );
     expect(manifest).toMatchObject({ name: '@azure/ai-projects', version });
   });
 
@@ -90,7 +97,11 @@ describe.each(VERSIONS)('@azure/ai-projects $version', ({ version, features, pag
       description: 'Runs a daily summary agent on weekday mornings.',
       enabled: true,
       triggers: WEEKDAYS,
-      action: { ...RESPONSES, input: { city: 'Oslo', days: [1, 2.5, null] }, conversation: 'conv_1' },
+      action: {
+        ...RESPONSES,
+        input: { city: 'Oslo', days: [1, 2.5, null] },
+        conversation: 'conv_1',
+      },
       created_at: start,
       updated_at: start,
     };
@@ -99,7 +110,11 @@ describe.each(VERSIONS)('@azure/ai-projects $version', ({ version, features, pag
     expect(await routines.createOrUpdate(name, body)).toEqual(made);
     expect(await routines.get(name)).toEqual(made);
     await world.advance('1h');
-    expect(await routines.disable(name)).toEqual({ ...made, enabled: false, updated_at: after(3_600) });
+    expect(await routines.disable(name)).toEqual({
+      ...made,
+      enabled: false,
+      updated_at: after(3_600),
+    });
     await world.advance('1s');
     expect(await routines.enable(name)).toEqual({ ...made, updated_at: after(3_601) });
     await world.advance('1s');
@@ -122,25 +137,43 @@ describe.each(VERSIONS)('@azure/ai-projects $version', ({ version, features, pag
   test('writes and reads the instant of a timer as a Date', async () => {
     const { world, routines } = await make('timer');
     const at = new Date('2026-09-01T09:00:00Z');
-    const made = await routines.createOrUpdate('once', { triggers: { t: { type: 'timer', at } }, action: RESPONSES });
+    const made = await routines.createOrUpdate('once', {
+      triggers: { t: { type: 'timer', at } },
+      action: RESPONSES,
+    });
     expect(made.triggers).toEqual({ t: { type: 'timer', at } });
     expect((await routines.get('once')).triggers).toEqual({ t: { type: 'timer', at } });
     const [put] = await sentBy(world);
-    expect(put?.body).toMatchObject({ triggers: { t: { type: 'timer', at: '2026-09-01T09:00:00.000Z' } } });
+    expect(put?.body).toMatchObject({
+      triggers: { t: { type: 'timer', at: '2026-09-01T09:00:00.000Z' } },
+    });
   });
 
   test('refuses the string of the page as the instant of a timer by itself', async () => {
     const { world, routines } = await make('timer-text');
-    const body = { triggers: { t: { type: 'timer', at: '2026-09-01T09:00:00Z' } }, action: RESPONSES };
-    await expect(routines.createOrUpdate('once', body)).rejects.toThrow('toISOString is not a function');
+    const body = {
+      triggers: { t: { type: 'timer', at: '2026-09-01T09:00:00Z' } },
+      action: RESPONSES,
+    };
+    await expect(routines.createOrUpdate('once', body)).rejects.toThrow(
+      'toISOString is not a function',
+    );
     expect(await sentBy(world)).toEqual([]);
   });
 
   test('reads event triggers back as it wrote them', async () => {
     const { routines } = await make('events');
-    const issue = { type: 'github_issue', connection_id: 'c', owner: 'o', repository: 'r', issue_event: 'opened' };
+    const issue = {
+      type: 'github_issue',
+      connection_id: 'c',
+      owner: 'o',
+      repository: 'r',
+      issue_event: 'opened',
+    };
     for (const triggers of [CUSTOM, { issue }]) {
-      expect((await routines.createOrUpdate('e', { triggers, action: RESPONSES })).triggers).toEqual(triggers);
+      expect(
+        (await routines.createOrUpdate('e', { triggers, action: RESPONSES })).triggers,
+      ).toEqual(triggers);
     }
   });
 
@@ -161,7 +194,10 @@ describe.each(VERSIONS)('@azure/ai-projects $version', ({ version, features, pag
   test('dispatches, and sees the run end when it asks again', async () => {
     const { world, routines } = await make('dispatch');
     await world.arm({ agent: AGENT, attempts: [503, 'ok'] });
-    await routines.createOrUpdate('r', { triggers: WEEKDAYS, action: { ...RESPONSES, conversation: 'conv_1' } });
+    await routines.createOrUpdate('r', {
+      triggers: WEEKDAYS,
+      action: { ...RESPONSES, conversation: 'conv_1' },
+    });
     const payload = { type: RESPONSES.type, input: 'Run the daily summary for testing.' };
     const dispatched = await routines.dispatch('r', { payload });
     expect(dispatched).toEqual({
@@ -182,7 +218,8 @@ describe.each(VERSIONS)('@azure/ai-projects $version', ({ version, features, pag
     const first = await all(routines.listRuns('r'));
     expect(first).toEqual([{ ...run, status: 'RUNNING', phase: 'queued' }]);
     let runs = first;
-    while (runs[0]?.phase === 'queued' || runs[0]?.phase === 'dispatching') runs = await all(routines.listRuns('r'));
+    while (runs[0]?.phase === 'queued' || runs[0]?.phase === 'dispatching')
+      runs = await all(routines.listRuns('r'));
     expect(runs).toEqual([
       {
         ...run,
@@ -199,7 +236,10 @@ describe.each(VERSIONS)('@azure/ai-projects $version', ({ version, features, pag
   test('reads of a failed run why it failed', async () => {
     const { world, routines } = await make('failed');
     await world.arm({ agent: AGENT, fault: 400 });
-    await routines.createOrUpdate('r', { triggers: WEEKDAYS, action: { ...INVOCATIONS, session_id: 's-1' } });
+    await routines.createOrUpdate('r', {
+      triggers: WEEKDAYS,
+      action: { ...INVOCATIONS, session_id: 's-1' },
+    });
     await routines.dispatch('r');
     await world.control('POST', '/clock:advance', { until: 'idle' });
     expect(await all(routines.listRuns('r'))).toMatchObject([
@@ -220,7 +260,10 @@ describe.each(VERSIONS)('@azure/ai-projects $version', ({ version, features, pag
   test('reads of a run what fired it', async () => {
     const { world, routines } = await make('fired');
     const at = after(1_800);
-    await routines.createOrUpdate('t', { triggers: { once: { type: 'timer', at } }, action: RESPONSES });
+    await routines.createOrUpdate('t', {
+      triggers: { once: { type: 'timer', at } },
+      action: RESPONSES,
+    });
     await routines.createOrUpdate('s', { triggers: WEEKDAYS, action: RESPONSES });
     await routines.createOrUpdate('e', { triggers: CUSTOM, action: RESPONSES });
     await world.control('POST', '/routines/e:fire', { payload: { issue: { number: 7 } } });
@@ -229,39 +272,69 @@ describe.each(VERSIONS)('@azure/ai-projects $version', ({ version, features, pag
     const common = { status: 'FINISHED', phase: 'completed' };
     const [timed] = await all(routines.listRuns('t'));
     const timer = { trigger_type: 'timer', trigger_name: 'once', attempt_source: 'timer_delivery' };
-    expect(timed).toMatchObject({ ...common, ...timer, triggered_at: at, scheduled_fire_at: at, started_at: at });
+    expect(timed).toMatchObject({
+      ...common,
+      ...timer,
+      triggered_at: at,
+      scheduled_fire_at: at,
+      started_at: at,
+    });
     const [scheduled] = await all(routines.listRuns('s'));
     const seven = after(7 * 3_600);
-    const schedule = { trigger_type: 'schedule', trigger_name: 'weekday-morning', attempt_source: 'schedule_delivery' };
-    expect(scheduled).toMatchObject({ ...common, ...schedule, triggered_at: seven, scheduled_fire_at: seven });
+    const schedule = {
+      trigger_type: 'schedule',
+      trigger_name: 'weekday-morning',
+      attempt_source: 'schedule_delivery',
+    };
+    expect(scheduled).toMatchObject({
+      ...common,
+      ...schedule,
+      triggered_at: seven,
+      scheduled_fire_at: seven,
+    });
     const [happened] = await all(routines.listRuns('e'));
     const event = { trigger_type: 'custom', trigger_name: 'hook', attempt_source: 'event_fire' };
-    expect(happened).toMatchObject({ ...common, ...event, triggered_at: start, scheduled_fire_at: undefined });
+    expect(happened).toMatchObject({
+      ...common,
+      ...event,
+      triggered_at: start,
+      scheduled_fire_at: undefined,
+    });
     expect(happened?.trigger_event_payload).toEqual(events ? { issue: { number: 7 } } : undefined);
   });
 
-  test(pages ? 'pages through three pages' : 'gets the first page whole, and never asks for the second', async () => {
-    const { world, routines } = await make('pages');
-    const names = ['r1', 'r2', 'r3', 'r4', 'r5'];
-    for (const name of names) await routines.createOrUpdate(name, { triggers: WEEKDAYS, action: RESPONSES });
-    for (const _ of names) await routines.dispatch('r1');
-    await world.control('POST', '/clock:advance', { until: 'idle' });
-    const ids = (await all(routines.listRuns('r1'))).map((run) => run.id);
+  test(
+    pages
+      ? 'pages through three pages'
+      : 'gets the first page whole, and never asks for the second',
+    async () => {
+      const { world, routines } = await make('pages');
+      const names = ['r1', 'r2', 'r3', 'r4', 'r5'];
+      for (const name of names)
+        await routines.createOrUpdate(name, { triggers: WEEKDAYS, action: RESPONSES });
+      for (const _ of names) await routines.dispatch('r1');
+      await world.control('POST', '/clock:advance', { until: 'idle' });
+      const ids = (await all(routines.listRuns('r1'))).map((run) => run.id);
 
-    expect(ids).toHaveLength(5);
-    expect((await all(routines.list())).map((routine) => routine.name)).toEqual(names);
-    for (const order of ['asc', 'desc']) {
-      const ordered = <T>(list: T[]) => (order === 'asc' ? list : list.toReversed());
-      const threePages = <T>(list: T[]) => {
-        const [a, b, c, d, e] = ordered(list);
-        return pages ? [[a, b], [c, d], [e]] : [[a, b]];
-      };
-      expect(await pagesOf(routines.list({ limit: 2, order }), 'name')).toEqual(threePages(names));
-      expect(await pagesOf(routines.listRuns('r1', { limit: 2, order }), 'id')).toEqual(threePages(ids));
-    }
-    const finished = { limit: 2, filter: "attributes.status = 'FINISHED'" };
-    expect(await all(routines.listRuns('r1', finished))).toHaveLength(pages ? 5 : 2);
-  });
+      expect(ids).toHaveLength(5);
+      expect((await all(routines.list())).map((routine) => routine.name)).toEqual(names);
+      for (const order of ['asc', 'desc']) {
+        const ordered = <T>(list: T[]) => (order === 'asc' ? list : list.toReversed());
+        const threePages = <T>(list: T[]) => {
+          const [a, b, c, d, e] = ordered(list);
+          return pages ? [[a, b], [c, d], [e]] : [[a, b]];
+        };
+        expect(await pagesOf(routines.list({ limit: 2, order }), 'name')).toEqual(
+          threePages(names),
+        );
+        expect(await pagesOf(routines.listRuns('r1', { limit: 2, order }), 'id')).toEqual(
+          threePages(ids),
+        );
+      }
+      const finished = { limit: 2, filter: "attributes.status = 'FINISHED'" };
+      expect(await all(routines.listRuns('r1', finished))).toHaveLength(pages ? 5 : 2);
+    },
+  );
 
   test('throws what was refused, with its status, code and parameter', async () => {
     const { routines } = await make('refused', { switches: { dispatch_when_disabled: 'refuse' } });
@@ -272,7 +345,13 @@ describe.each(VERSIONS)('@azure/ai-projects $version', ({ version, features, pag
       statusCode: 400,
       code: 'invalid_request',
       message: expect.stringContaining('*/4 * * * *'),
-      details: { error: { code: 'invalid_request', param: 'triggers.w.cron_expression', type: 'invalid_request_error' } },
+      details: {
+        error: {
+          code: 'invalid_request',
+          param: 'triggers.w.cron_expression',
+          type: 'invalid_request_error',
+        },
+      },
     });
 
     const unknown = [
@@ -286,11 +365,17 @@ describe.each(VERSIONS)('@azure/ai-projects $version', ({ version, features, pag
         name: 'RestError',
         statusCode: 404,
         code: 'not_found',
-        message: "There is no routine 'none' in project 'js-" + version.replaceAll('.', '-') + "-refused'.",
+        message:
+          "There is no routine 'none' in project 'js-" +
+          version.replaceAll('.', '-') +
+          "-refused'.",
         details: { error: { code: 'not_found' } },
       });
     }
-    await expect(all(routines.listRuns('none'))).rejects.toMatchObject({ statusCode: 404, code: 'not_found' });
+    await expect(all(routines.listRuns('none'))).rejects.toMatchObject({
+      statusCode: 404,
+      code: 'not_found',
+    });
     const sideways = all(routines.list({ order: 'sideways' }));
     await expect(sideways).rejects.toMatchObject({ statusCode: 400, code: 'invalid_request' });
 
@@ -305,9 +390,13 @@ describe.each(VERSIONS)('@azure/ai-projects $version', ({ version, features, pag
 
   test('throws 401 without a token, and with one for somebody else', async () => {
     const { world } = await make('signed-out', { switches: { token_audience: 'checked' } });
-    const claims = Buffer.from(JSON.stringify({ aud: 'https://management.azure.com', sub: 'me' })).toString('base64url');
+    const claims = Buffer.from(
+      JSON.stringify({ aud: 'https://management.azure.com', sub: 'me' }),
+    ).toString('base64url');
     for (const token of ['', `e30.${claims}.`]) {
-      const credential = { getToken: async () => ({ token, expiresOnTimestamp: Date.now() + 3_600_000 }) };
+      const credential = {
+        getToken: async () => ({ token, expiresOnTimestamp: Date.parse('2100-01-01T00:00:00Z') }),
+      };
       await expect(clientOf(world, credential).get('r')).rejects.toMatchObject({
         name: 'RestError',
         statusCode: 401,
@@ -349,8 +438,14 @@ describe.each(VERSIONS)('@azure/ai-projects $version', ({ version, features, pag
       { operation: 'dispatchRoutineAsync', fault: 'lose_response' },
     );
     await routines.createOrUpdate('r', { triggers: WEEKDAYS, action: RESPONSES });
-    await expect(routines.get('r')).rejects.toMatchObject({ statusCode: 500, code: 'injected_fault' });
-    await expect(all(routines.list())).rejects.toMatchObject({ statusCode: 502, code: 'injected_fault' });
+    await expect(routines.get('r')).rejects.toMatchObject({
+      statusCode: 500,
+      code: 'injected_fault',
+    });
+    await expect(all(routines.list())).rejects.toMatchObject({
+      statusCode: 502,
+      code: 'injected_fault',
+    });
     const cut = { name: 'RestError', code: 'ECONNRESET', statusCode: undefined };
     await expect(routines.enable('r')).rejects.toMatchObject(cut);
     await expect(routines.dispatch('r')).rejects.toMatchObject(cut);
@@ -363,8 +458,13 @@ describe.each(VERSIONS)('@azure/ai-projects $version', ({ version, features, pag
     await routines.createOrUpdate('r', { triggers: WEEKDAYS, action: RESPONSES });
     const dispatched = await routines.dispatch('r');
     const runs = await all(routines.listRuns('r'));
-    expect(runs.map((run) => run.dispatch_id)).toEqual([expect.any(String), dispatched.dispatch_id]);
-    const ids = (await sentBy(world)).filter(({ operation }) => operation === 'dispatchRoutineAsync');
+    expect(runs.map((run) => run.dispatch_id)).toEqual([
+      expect.any(String),
+      dispatched.dispatch_id,
+    ]);
+    const ids = (await sentBy(world)).filter(
+      ({ operation }) => operation === 'dispatchRoutineAsync',
+    );
     expect(new Set(ids.map((entry) => entry.client_request_id)).size).toBe(1);
   });
 
@@ -376,10 +476,20 @@ describe.each(VERSIONS)('@azure/ai-projects $version', ({ version, features, pag
     await routines.dispatch('r');
     await routines.delete('r');
     const sent = await sentBy(world);
-    const operations = ['createOrUpdateRoutine', 'disableRoutine', 'enableRoutine', 'dispatchRoutineAsync', 'deleteRoutine'];
+    const operations = [
+      'createOrUpdateRoutine',
+      'disableRoutine',
+      'enableRoutine',
+      'dispatchRoutineAsync',
+      'deleteRoutine',
+    ];
     expect(sent.map((entry) => entry.operation)).toEqual(operations);
     for (const entry of sent) {
-      expect(entry).toMatchObject({ tls: true, principal: 'foundrite', query: { 'api-version': 'v1' } });
+      expect(entry).toMatchObject({
+        tls: true,
+        principal: 'foundrite',
+        query: { 'api-version': 'v1' },
+      });
       expect(entry.client_request_id).toMatch(/^[0-9a-f-]{36}$/);
       expect(entry.headers?.['foundry-features']).toBe(features);
     }
@@ -393,11 +503,12 @@ describe.each(VERSIONS)('@azure/ai-projects $version', ({ version, features, pag
   });
 });
 
-async function all(list: AsyncIterable<Fields>): Promise<Fields[]> {
-  return Array.fromAsync(list);
+async function all<T>(list: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const item of list) found.push(item);
+  return found;
 }
 
 async function pagesOf(list: Listed, field: string): Promise<unknown[][]> {
-  const found = await Array.fromAsync(list.byPage());
-  return found.map((page) => page.map((item) => item[field]));
+  return (await all(list.byPage())).map((page) => page.map((item) => item[field]));
 }

@@ -11,9 +11,16 @@ const AZD = 'azsdk-go-azure-ai-routines/v0.1.0 (go1.24.1; linux) azd-ext-azure-a
 const NAMES = ['r1', 'r2', 'r3', 'r4', 'r5'];
 const START = 1_780_272_000;
 const ACTION = { type: 'invoke_agent_responses_api', agent_name: AGENT };
-const WEEKDAYS = { default: { type: 'schedule', cron_expression: '0 7 * * 1-5', time_zone: 'UTC' } };
+const WEEKDAYS = {
+  default: { type: 'schedule', cron_expression: '0 7 * * 1-5', time_zone: 'UTC' },
+};
 
-type Call = (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer>;
+type Call = (
+  method: string,
+  path: string,
+  body?: unknown,
+  headers?: Record<string, string>,
+) => Promise<Answer>;
 // What a reader makes of a body; each test states what it expects of it.
 // biome-ignore lint/suspicious/noExplicitAny: see above
 type Item = Record<string, any>;
@@ -27,7 +34,8 @@ function caller(world: World, userAgent: string): Call {
 }
 
 async function five(world: World, call: Call): Promise<string[]> {
-  for (const name of NAMES) await call('PUT', `/routines/${name}`, { triggers: WEEKDAYS, action: ACTION });
+  for (const name of NAMES)
+    await call('PUT', `/routines/${name}`, { triggers: WEEKDAYS, action: ACTION });
   for (const _ of NAMES) await call('POST', '/routines/r1:dispatch_async', {});
   await world.control('POST', '/clock:advance', { until: 'idle' });
   const { body } = await world.api('GET', '/routines/r1/runs?limit=100');
@@ -49,7 +57,8 @@ function getString(value: unknown): string {
 
 function netRoutine(item: Item) {
   const { name, description, enabled, triggers, action, created_at, updated_at } = item;
-  if (typeof enabled !== 'boolean') throw new Error(`GetBoolean throws on ${JSON.stringify(enabled)}`);
+  if (typeof enabled !== 'boolean')
+    throw new Error(`GetBoolean throws on ${JSON.stringify(enabled)}`);
   const dates = { created_at: getInt64(created_at), updated_at: getInt64(updated_at) };
   return { name: getString(name), description, enabled, triggers, action, ...dates };
 }
@@ -57,15 +66,24 @@ function netRoutine(item: Item) {
 const NET_INSTANTS = ['triggered_at', 'scheduled_fire_at', 'started_at', 'ended_at'];
 
 function netRun(item: Item) {
-  const instants = NET_INSTANTS.filter((field) => field in item).map((field) => [field, getInt64(item[field])]);
-  return { ...item, id: getString(item.id), status: getString(item.status), ...Object.fromEntries(instants) } as Item;
+  const instants = NET_INSTANTS.filter((field) => field in item).map((field) => [
+    field,
+    getInt64(item[field]),
+  ]);
+  return {
+    ...item,
+    id: getString(item.id),
+    status: getString(item.status),
+    ...Object.fromEntries(instants),
+  } as Item;
 }
 
 type NetPage = (page: Item) => string | undefined;
 
 /** The three readers that .NET had: the shipped one, the generated one before it, and the one that follows links. */
 const NET_PAGES: Record<string, NetPage> = {
-  'has_more and last_id': (page) => (page.has_more ? `after=${getString(page.last_id)}` : undefined),
+  'has_more and last_id': (page) =>
+    page.has_more ? `after=${getString(page.last_id)}` : undefined,
   'last_id until there is none': (page) => (page.last_id ? `after=${page.last_id}` : undefined),
   next_link: (page) => page.next_link,
 };
@@ -81,14 +99,26 @@ describe('.NET, played', () => {
     const body = {
       description: 'A routine that is only dispatched.',
       enabled: true,
-      triggers: { sample: { type: 'custom', provider: 'sample-provider', event_name: 'sample-event', parameters: {} } },
+      triggers: {
+        sample: {
+          type: 'custom',
+          provider: 'sample-provider',
+          event_name: 'sample-event',
+          parameters: {},
+        },
+      },
       action: { ...ACTION, input: 'Hello' },
     };
-    const made = await call('PUT', '/routines/sample', body, { 'foundry-features': 'Routines=V1Preview' });
+    const made = await call('PUT', '/routines/sample', body, {
+      'foundry-features': 'Routines=V1Preview',
+    });
     expect(made.status).toBe(200);
     const routine = netRoutine(made.body);
     expect(routine).toEqual({ ...body, name: 'sample', created_at: START, updated_at: START });
-    for (const [verb, enabled] of [['disable', false], ['enable', true]] as const) {
+    for (const [verb, enabled] of [
+      ['disable', false],
+      ['enable', true],
+    ] as const) {
       const changed = await call('POST', `/routines/sample:${verb}`);
       expect(changed.status).toBe(200);
       expect(netRoutine(changed.body)).toEqual({ ...routine, enabled });
@@ -98,18 +128,27 @@ describe('.NET, played', () => {
     expect([deleted.status, deleted.body]).toEqual([204, undefined]);
     const gone = await call('GET', '/routines/sample');
     expect(gone.status).toBe(404);
-    expect(gone.body).toEqual({ error: expect.objectContaining({ code: 'not_found', message: expect.any(String) }) });
+    expect(gone.body).toEqual({
+      error: expect.objectContaining({ code: 'not_found', message: expect.any(String) }),
+    });
   });
 
   test('writes the instant of a timer with seven digits, or in seconds', async () => {
     const { world, call } = await make('timer');
     for (const at of ['2026-06-15T19:00:24.0000000+00:00', 1_781_550_024]) {
-      const made = await call('PUT', '/routines/t', { triggers: { t: { type: 'timer', at } }, action: ACTION });
+      const made = await call('PUT', '/routines/t', {
+        triggers: { t: { type: 'timer', at } },
+        action: ACTION,
+      });
       expect(made.status).toBe(200);
-      const { fired } = (await world.control('POST', '/clock:advance', { to: '2026-06-15T19:00:24Z' })).body;
+      const { fired } = (
+        await world.control('POST', '/clock:advance', { to: '2026-06-15T19:00:24Z' })
+      ).body;
       expect(fired).toMatchObject([{ routine: 't', at: '2026-06-15T19:00:24.000Z' }]);
       await world.control('POST', ':reset', {});
-      await world.api('POST', `/agents/${AGENT}/versions`, { body: { definition: { kind: 'hosted', image: 'i' } } });
+      await world.api('POST', `/agents/${AGENT}/versions`, {
+        body: { definition: { kind: 'hosted', image: 'i' } },
+      });
     }
   });
 
@@ -120,10 +159,16 @@ describe('.NET, played', () => {
       payload: { type: ACTION.type, input: 'Hello' },
     });
     expect(status).toBe(200);
-    for (const id of ['dispatch_id', 'action_correlation_id', 'task_id']) expect(getString(body[id])).not.toBe('');
+    for (const id of ['dispatch_id', 'action_correlation_id', 'task_id'])
+      expect(getString(body[id])).not.toBe('');
 
     const queued = netRun((await call('GET', '/routines/r/runs')).body.data[0]);
-    expect(queued).toMatchObject({ phase: 'queued', status: 'RUNNING', triggered_at: START, ...body });
+    expect(queued).toMatchObject({
+      phase: 'queued',
+      status: 'RUNNING',
+      triggered_at: START,
+      ...body,
+    });
     const done = netRun((await call('GET', '/routines/r/runs')).body.data[0]);
     const ended = { phase: 'completed', status: 'FINISHED', started_at: START, ended_at: START };
     expect(done).toMatchObject({ ...ended, response_id: body.action_correlation_id, ...body });
@@ -143,7 +188,9 @@ describe('.NET, played', () => {
         found.push(...body.data);
         const more: string | undefined = next(body);
         if (more === undefined) return found;
-        asked = more.startsWith('https:') ? pathOf(world, more) : `${path}?limit=2&order=asc&${more}`;
+        asked = more.startsWith('https:')
+          ? pathOf(world, more)
+          : `${path}?limit=2&order=asc&${more}`;
       }
       throw new Error('it goes round in circles');
     };
@@ -155,13 +202,19 @@ describe('.NET, played', () => {
 /** Go reads a field of another type than its own as an error, and a missing one as the zero value. */
 function goString(value: unknown): string {
   if (value === undefined) return '';
-  if (typeof value !== 'string') throw new Error(`cannot unmarshal ${JSON.stringify(value)} into a string`);
+  if (typeof value !== 'string')
+    throw new Error(`cannot unmarshal ${JSON.stringify(value)} into a string`);
   return value;
 }
 
 /** Seconds or a string; milliseconds when the year would be beyond 3000. Written again as RFC 3339, always. */
 function azdInstant(value: unknown): string {
-  const ms = typeof value === 'number' ? (value > 32_503_680_000 ? value : value * 1_000) : Date.parse(goString(value));
+  const ms =
+    typeof value === 'number'
+      ? value > 32_503_680_000
+        ? value
+        : value * 1_000
+      : Date.parse(goString(value));
   return new Date(ms).toISOString().replace('.000Z', 'Z');
 }
 
@@ -171,10 +224,12 @@ interface AzdTrigger {
 }
 
 function azdRoutine(body: Item) {
-  const triggers = Object.entries(body.triggers as Record<string, AzdTrigger>).map(([key, trigger]) => [
-    key,
-    trigger.at === undefined ? trigger : { ...trigger, at: azdInstant(trigger.at) },
-  ]);
+  const triggers = Object.entries(body.triggers as Record<string, AzdTrigger>).map(
+    ([key, trigger]) => [
+      key,
+      trigger.at === undefined ? trigger : { ...trigger, at: azdInstant(trigger.at) },
+    ],
+  );
   const { authorization: _, ...known } = body;
   return {
     ...known,
@@ -207,12 +262,18 @@ describe('azd, played', () => {
   test('updates by putting back all that it read', async () => {
     const { world, call } = await make('update');
     const timer = { default: { type: 'timer', at: '2026-06-01T01:00:00Z' } };
-    const made = azdRoutine((await call('PUT', '/routines/t', { name: 't', triggers: timer, action: ACTION })).body);
+    const made = azdRoutine(
+      (await call('PUT', '/routines/t', { name: 't', triggers: timer, action: ACTION })).body,
+    );
     expect(made.triggers).toEqual(timer);
     await world.advance('10m');
     const updated = await call('PUT', '/routines/t', { ...made, description: 'another' });
     expect(updated.status).toBe(200);
-    expect(azdRoutine(updated.body)).toEqual({ ...made, description: 'another', updated_at: '2026-06-01T00:10:00Z' });
+    expect(azdRoutine(updated.body)).toEqual({
+      ...made,
+      description: 'another',
+      updated_at: '2026-06-01T00:10:00Z',
+    });
 
     // Once it has fired, the instant that it puts back is past.
     await world.advance('1h');
@@ -226,7 +287,11 @@ describe('azd, played', () => {
   test('disables and enables by the verbs', async () => {
     const { call } = await make('verbs');
     await call('PUT', '/routines/r', { name: 'r', triggers: WEEKDAYS, action: ACTION });
-    for (const [verb, enabled] of [['disable', false], ['disable', false], ['enable', true]] as const) {
+    for (const [verb, enabled] of [
+      ['disable', false],
+      ['disable', false],
+      ['enable', true],
+    ] as const) {
       const { status, body } = await call('POST', `/routines/r:${verb}`);
       expect([status, azdRoutine(body).enabled]).toEqual([200, enabled]);
     }
@@ -236,7 +301,11 @@ describe('azd, played', () => {
 
   test('dispatches without a body, without an input, and with one', async () => {
     const { world, call } = await make('dispatch');
-    await call('PUT', '/routines/r', { name: 'r', triggers: WEEKDAYS, action: { ...ACTION, input: 'by default' } });
+    await call('PUT', '/routines/r', {
+      name: 'r',
+      triggers: WEEKDAYS,
+      action: { ...ACTION, input: 'by default' },
+    });
     const { type } = (await call('GET', '/routines/r')).body.action;
     const payload = { type, input: 'Run the routine for testing.' };
     for (const body of [undefined, {}, { payload: { type } }, { payload }]) {
@@ -248,7 +317,9 @@ describe('azd, played', () => {
     await world.control('POST', '/clock:advance', { until: 'idle' });
     const runs: Item[] = (await call('GET', '/routines/r/runs')).body.value;
     expect(runs.map((run) => run.phase)).toEqual(Array(4).fill('completed'));
-    expect(runs.map((run) => azdInstant(run.started_at))).toEqual(Array(4).fill('2026-06-01T00:00:00Z'));
+    expect(runs.map((run) => azdInstant(run.started_at))).toEqual(
+      Array(4).fill('2026-06-01T00:00:00Z'),
+    );
   });
 
   test('lists by value and continuationToken, and runs by value and nextPageToken', async () => {
@@ -268,11 +339,18 @@ describe('azd, played', () => {
       throw new Error('it goes round in circles');
     };
     const routines = await list('/routines', 'continuationToken');
-    expect(routines.map((page) => page.map((item) => azdRoutine(item).name))).toEqual([['r1', 'r2'], ['r3', 'r4'], ['r5']]);
+    expect(routines.map((page) => page.map((item) => azdRoutine(item).name))).toEqual([
+      ['r1', 'r2'],
+      ['r3', 'r4'],
+      ['r5'],
+    ]);
 
     const filter = `&filter=${encodeURIComponent("attributes.status = 'FINISHED'")}`;
     const runs = await list('/routines/r1/runs', 'nextPageToken', filter, 'limit=3');
-    expect(runs.map((page) => page.map((item) => item.id))).toEqual([ids.slice(0, 3), ids.slice(3)]);
+    expect(runs.map((page) => page.map((item) => item.id))).toEqual([
+      ids.slice(0, 3),
+      ids.slice(3),
+    ]);
     const none = `&filter=${encodeURIComponent("attributes.status = 'FAILED'")}`;
     expect(await list('/routines/r1/runs', 'nextPageToken', none)).toEqual([[]]);
   });
@@ -288,21 +366,27 @@ describe('azd, played', () => {
   test('deletes what is there, and what is not', async () => {
     const { call } = await make('delete');
     await call('PUT', '/routines/r', { name: 'r', triggers: WEEKDAYS, action: ACTION });
-    for (const _ of ['there', 'gone']) expect((await call('DELETE', '/routines/r')).status).toBe(204);
+    for (const _ of ['there', 'gone'])
+      expect((await call('DELETE', '/routines/r')).status).toBe(204);
   });
 
   test('is told about the manifest of the page, whose cron is of no use', async () => {
     const { call } = await make('manifest');
     // It knows no key `cron`, and so sends none.
     const triggers = { 'weekday-morning': { type: 'schedule', time_zone: 'UTC' } };
-    const { status, body } = await call('PUT', '/routines/daily', { name: 'daily', triggers, action: ACTION });
+    const { status, body } = await call('PUT', '/routines/daily', {
+      name: 'daily',
+      triggers,
+      action: ACTION,
+    });
     expect([status, body.error.param]).toEqual([400, 'triggers.weekday-morning.cron_expression']);
   });
 });
 
 /** Below the project, without the api-version that the caller adds again. */
 function pathOf(world: World, link: string): string {
-  if (!link.startsWith(`${world.endpoint}/`)) throw new Error(`${link} leads away from ${world.endpoint}`);
+  if (!link.startsWith(`${world.endpoint}/`))
+    throw new Error(`${link} leads away from ${world.endpoint}`);
   const url = new URL(link);
   expect(url.searchParams.get('api-version')).toBe('v1');
   url.searchParams.delete('api-version');

@@ -26,21 +26,37 @@ try {
   // Without one nothing ran, and it was said why.
   if (existsSync(report)) {
     const { passed, failed, skipped } = counts();
-    process.stdout.write(`clients: ${passed} passed, ${failed} failed, ${skipped} skipped\n`);
+    process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`);
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
 
 function runTests() {
-  const vitest = [join(ROOT, 'node_modules', 'vitest', 'vitest.mjs'), 'run', '--config', 'test/clients/vitest.config.ts'];
+  const vitest = [
+    join(ROOT, 'node_modules', 'vitest', 'vitest.mjs'),
+    'run',
+    '--config',
+    'test/clients/vitest.config.ts',
+  ];
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  const exec = [join(ROOT, 'cli', 'bin.mjs'), 'exec', '--now', '2026-06-01T00:00:00Z', '--', process.execPath];
-  const child = spawn(process.execPath, [...exec, ...vitest, ...reporters, ...process.argv.slice(2)], {
-    cwd: ROOT,
-    env,
-    stdio: 'inherit',
-  });
+  const exec = [
+    join(ROOT, 'cli', 'bin.mjs'),
+    'exec',
+    '--now',
+    '2026-06-01T00:00:00Z',
+    '--',
+    process.execPath,
+  ];
+  const child = spawn(
+    process.execPath,
+    [...exec, ...vitest, ...reporters, ...process.argv.slice(2)],
+    {
+      cwd: ROOT,
+      env,
+      stdio: 'inherit',
+    },
+  );
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code) => resolve(code ?? 1));
@@ -49,7 +65,15 @@ function runTests() {
 
 /** A test file that could not be loaded has no tests, and counts as one that failed. */
 function counts() {
-  const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(readFileSync(report, 'utf8'));
-  const broken = testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0).length;
-  return { passed: numPassedTests, failed: numFailedTests + broken, skipped: numPendingTests + numTodoTests };
+  const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(
+    readFileSync(report, 'utf8'),
+  );
+  const broken = testResults.filter(
+    (file) => file.status === 'failed' && file.assertionResults.length === 0,
+  ).length;
+  return {
+    passed: numPassedTests,
+    failed: numFailedTests + broken,
+    skipped: numPendingTests + numTodoTests,
+  };
 }

@@ -42,7 +42,8 @@ export class World {
   /** A call under /_emulator; anything but success is a broken test. */
   async control(method: string, path: string, body?: unknown): Promise<Answer> {
     const answer = await send(method, `${ORIGIN}/_emulator/projects/${this.name}${path}`, { body });
-    if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
+    if (answer.status >= 300)
+      throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
     return answer;
   }
 
@@ -71,16 +72,30 @@ export class World {
 
   /** The requests of one client: all that a user agent like this sent. */
   async requestsOf(userAgent: RegExp): Promise<Entry[]> {
-    return (await this.journal('request')).filter((entry) => userAgent.test(entry.user_agent ?? ''));
+    return (await this.journal('request')).filter((entry) =>
+      userAgent.test(entry.user_agent ?? ''),
+    );
   }
 }
 
-export async function makeWorld(name: string, options: Record<string, unknown> = {}): Promise<World> {
+export async function makeWorld(
+  name: string,
+  options: Record<string, unknown> = {},
+): Promise<World> {
   const world = new World(name);
   await world.control('PUT', '', { now: NOW, rate: 0, skip: true, seed: name, ...options });
-  const definition = { kind: 'hosted', image: 'digest:1', cpu: '1', memory: '2Gi', protocol_versions: [] };
-  const made = await world.api('POST', `/agents/${AGENT}/versions?api-version=v1`, { body: { definition } });
-  if (made.status !== 200) throw new Error(`the agent: ${made.status} ${JSON.stringify(made.body)}`);
+  const definition = {
+    kind: 'hosted',
+    image: 'digest:1',
+    cpu: '1',
+    memory: '2Gi',
+    protocol_versions: [],
+  };
+  const made = await world.api('POST', `/agents/${AGENT}/versions?api-version=v1`, {
+    body: { definition },
+  });
+  if (made.status !== 200)
+    throw new Error(`the agent: ${made.status} ${JSON.stringify(made.body)}`);
   return world;
 }
 
@@ -90,7 +105,11 @@ export interface SendOptions {
   headers?: Record<string, string>;
 }
 
-export async function send(method: string, url: string, options: SendOptions = {}): Promise<Answer> {
+export async function send(
+  method: string,
+  url: string,
+  options: SendOptions = {},
+): Promise<Answer> {
   const { body, token = TOKEN } = options;
   const response = await fetch(url, {
     method,
@@ -103,5 +122,9 @@ export async function send(method: string, url: string, options: SendOptions = {
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const text = await response.text();
-  return { status: response.status, body: text === '' ? undefined : JSON.parse(text), headers: response.headers };
+  return {
+    status: response.status,
+    body: text === '' ? undefined : JSON.parse(text),
+    headers: response.headers,
+  };
 }

@@ -1,0 +1,863 @@
+import { describe } from 'vitest';
+import { manualClock } from '../emulator/clock.ts';
+import {
+  CUSTOM,
+  EVERY_5_MINUTES,
+  expect,
+  type Foundry,
+  invocations,
+  type Json,
+  localAgent,
+  openFoundry,
+  responses,
+  routine,
+  START,
+  scratchFolder,
+  test,
+} from './fixture.ts';
+
+/** Dispatches one run under these faults and lets everything happen; its attempts, and the run. */
+async function deliver(
+  foundry: Foundry,
+  ...faults: unknown[]
+): Promise<{ attempts: string[]; run: Json }> {
+  await foundry.routine('r', routine());
+  await foundry.faults(...faults);
+  await foundry.dispatch('r');
+  await foundry.advance('PT10M');
+  const [run] = await foundry.runs('r');
+  return { attempts: await foundry.attempts(), run };
+}
+
+/** The routine `r` goes to an agent on a real port. */
+async function forwarding(
+  foundry: Foundry,
+  url: string,
+  action = responses('digest'),
+): Promise<void> {
+  await foundry.reply('digest', { kind: 'forward', url });
+  await foundry.routine('r', routine(CUSTOM, { action }));
+}
+
+describe('an answer', () => {
+  test.for([200, 201, 202, 204, 299])(
+    '%i completes the run at once',
+    async (status, { foundry }) => {
+      const { attempts, run } = await deliver(foundry, { agent: 'digest', fault: status });
+
+      expect(attempts).toEqual([`${status} @0s complete`]);
+      expect(run).toMatchObject({
+        status: 'FINISHED',
+        phase: 'completed',
+        started_at: '2026-06-01T00:00:00Z',
+        ended_at: '2026-06-01T00:00:00Z',
+      });
+    },
+  );
+
+  test.for([408, 429, 500, 501, 502, 503, 504, 599])(
+    '%i is retried after 1 s and 2 s, and then fails the run',
+    async (status, { foundry }) => {
+      const { attempts, run } = await deliver(foundry, { agent: 'digest', fault: status });
+
+      expect(attempts).toEqual([
+        `${status} @0s retry`,
+        `${status} @1s retry`,
+        `${status} @3s fail`,
+      ]);
+      expect(run).toMatchObject({
+        status: 'FAILED',
+        phase: 'failed',
+        started_at: '2026-06-01T00:00:00Z',
+        ended_at: '2026-06-01T00:00:03Z',
+        error_type: 'downstream_status',
+        error_status_code: status,
+        error_message: `The agent endpoint answered ${status}. A fault of the plan answers ${status}.`,
+      });
+      expect(run).not.toHaveProperty('response_id');
+    },
+  );
+
+  test.for([
+    400, 401, 403, 404, 405, 409, 410, 413, 422, 424, 499, 300, 301, 302, 303, 304, 307, 308,
+  ])('%i fails the run at once', async (status, { foundry }) => {
+    const { attempts, run } = await deliver(foundry, { agent: 'digest', fault: status });
+
+    expect(attempts).toEqual([`${status} @0s fail`]);
+    expect(run).toMatchObject({
+      phase: 'failed',
+      ended_at: '2026-06-01T00:00:00Z',
+      error_type: 'downstream_status',
+      error_status_code: status,
+    });
+  });
+
+  test.for([
+    [
+      'timeout',
+      ['timeout @30s retry', 'timeout @61s retry', 'timeout @93s fail'],
+      'timeout',
+      'The agent endpoint did not answer within 30 seconds.',
+    ],
+    [
+      'disconnect',
+      ['connection_failed @0s retry', 'connection_failed @1s retry', 'connection_failed @3s fail'],
+      'connection_failed',
+      'The agent endpoint could not be reached: connection reset (fault disconnect)',
+    ],
+    [
+      'lose_response',
+      ['answer_lost @0s retry', 'answer_lost @1s retry', 'answer_lost @3s fail'],
+      'answer_lost',
+      'The connection to the agent endpoint broke before its answer arrived.',
+    ],
+  ] as [string, string[], string, string][])(
+    'that never comes (%s) is retried, and then fails the run',
+    async ([fault, attempts, type, message], { foundry }) => {
+      const told = await deliver(foundry, { agent: 'digest', fault });
+
+      expect(told.attempts).toEqual(attempts);
+      expect(told.run).toMatchObject({ phase: 'failed', error_type: type, error_message: message });
+      expect(told.run).not.toHaveProperty('error_status_code');
+    },
+  );
+
+  test.for([
+    [
+      [503, 'timeout', 'ok'],
+      ['503 @0s retry', 'timeout @31s retry', '200 @33s complete'],
+    ],
+    [
+      [500, 500],
+      ['500 @0s retry', '500 @1s retry', '200 @3s complete'],
+    ],
+    [
+      [503, 400],
+      ['503 @0s retry', '400 @1s fail'],
+    ],
+    [
+      ['disconnect', 'lose_response', 408],
+      ['connection_failed @0s retry', 'answer_lost @1s retry', '408 @3s fail'],
+    ],
+  ] as [unknown[], string[]][])(
+    'of each attempt counts for itself: %j',
+    async ([plan, attempts], { foundry }) => {
+      expect((await deliver(foundry, { agent: 'digest', attempts: plan })).attempts).toEqual(
+        attempts,
+      );
+    },
+  );
+
+  test.for([
+    ['29s', ['200 @29s complete']],
+    ['30s', ['200 @30s complete']],
+    ['30001ms', ['timeout @30s retry', 'timeout @61s retry', 'timeout @93s fail']],
+  ] as [string, string[]][])(
+    'after %s comes in time, or does not',
+    async ([delay, attempts], { foundry }) => {
+      expect((await deliver(foundry, { agent: 'digest', fault: { delay } })).attempts).toEqual(
+        attempts,
+      );
+    },
+  );
+
+  test('that the last attempt gave is the error of the run', async ({ foundry }) => {
+    const { run } = await deliver(foundry, {
+      agent: 'digest',
+      attempts: ['timeout', 503, { status: 429, body: { error: { message: 'Slow down.' } } }],
+    });
+
+    expect(run).toMatchObject({
+      error_type: 'downstream_status',
+      error_status_code: 429,
+      error_message: 'The agent endpoint answered 429. Slow down.',
+    });
+  });
+
+  test('of many words is cut in the error of the run', async ({ foundry }) => {
+    const { run } = await deliver(foundry, {
+      agent: 'digest',
+      fault: { status: 400, body: 'x'.repeat(5_000) },
+    });
+
+    expect(run.error_message).toHaveLength(1_024);
+    expect(run.error_message).toMatch(/^The agent endpoint answered 400\. x+$/);
+  });
+
+  test('202 completes the run, whose later work may fail', async ({ foundry }) => {
+    await foundry.reply('digest', {
+      kind: 'script',
+      turns: [{ accepted: { after: '1m', failed: { code: 'boom', message: 'm' } } }],
+    });
+
+    const { attempts, run } = await deliver(foundry);
+
+    expect(attempts).toEqual(['202 @0s complete']);
+    expect(run).toMatchObject({
+      phase: 'completed',
+      response_id: expect.stringMatching(/^caresp_/),
+    });
+  });
+
+  test('that says it failed completes the run', async ({ foundry }) => {
+    await foundry.reply('digest', {
+      kind: 'script',
+      turns: [{ failed: { code: 'boom', message: 'm' } }],
+    });
+
+    const { attempts, run } = await deliver(foundry);
+
+    expect(attempts).toEqual(['200 @0s complete']);
+    expect(run).toMatchObject({ phase: 'completed', response_id: run.action_correlation_id });
+  });
+
+  test('with an id of its own gives the run that id', async ({ foundry }) => {
+    const ids: string[] = [];
+    for (const body of [{ id: 'resp_mine' }, { invocation_id: 'inv_mine' }, 'no json', { id: 5 }]) {
+      const fault = { status: 200, body };
+      await foundry.routine('r', routine());
+      await foundry.faults({ agent: 'digest', fault });
+      await foundry.dispatch('r');
+      await foundry.advance('PT1S');
+      const run = (await foundry.runs('r')).at(-1);
+      ids.push(run.response_id === run.action_correlation_id ? 'as promised' : run.response_id);
+    }
+
+    expect(ids).toEqual(['resp_mine', 'inv_mine', 'as promised', 'as promised']);
+  });
+
+  test('of an invocation gives the run its invocation id', async ({ foundry }) => {
+    await foundry.routine('r', routine(CUSTOM, { action: invocations('digest') }));
+    await foundry.dispatch('r');
+    await foundry.advance('PT1S');
+
+    const [run] = await foundry.runs('r');
+    expect(run).toMatchObject({ phase: 'completed', response_id: run.action_correlation_id });
+    expect(run.response_id).toMatch(/^inv_/);
+  });
+});
+
+describe('a delivery', () => {
+  test('is acknowledged before its call ends, which ends when its gate is released', async ({
+    foundry,
+  }) => {
+    await foundry.routine('r', routine());
+    await foundry.faults({ agent: 'digest', fault: { kind: 'gate', name: 'g' } });
+    const phase = async () => (await foundry.runs('r'))[0].phase;
+
+    const dispatched = await foundry.post('/routines/r:dispatch_async');
+    const phases = [await phase()];
+    await foundry.advance('PT0S');
+    phases.push(await phase());
+    const held = (await foundry.clock()).heldBy;
+    await foundry.advance('PT10S');
+    phases.push(await phase());
+    const released = await foundry.release('g');
+    await foundry.advance('PT0S');
+    phases.push(await phase());
+
+    expect(dispatched.status).toBe(200);
+    expect(phases).toEqual(['queued', 'dispatching', 'dispatching', 'completed']);
+    expect(held).toEqual([{ kind: 'gate', what: 'g' }]);
+    expect(released).toEqual({ gate: 'g', released: 1 });
+    expect(await foundry.attempts()).toEqual(['200 @10s complete']);
+    expect((await foundry.clock()).heldBy).toEqual([]);
+  });
+
+  test('that a gate holds for 30 s runs out of time', async ({ foundry }) => {
+    const { attempts } = await deliver(foundry);
+    await foundry.faults({ agent: 'digest', fault: { kind: 'gate', name: 'g' } });
+
+    await foundry.dispatch('r');
+    const stops: Json[] = [];
+    for (let n = 0; n < 4; n += 1)
+      stops.push((await foundry.advance('2026-06-01T01:00:00Z')).stopped);
+
+    expect(attempts).toEqual(['200 @0s complete']);
+    expect(stops).toEqual([
+      {
+        reason: 'held',
+        detail: "The gate 'g' holds a call. Release it, or advance again to go on without it.",
+      },
+      expect.objectContaining({ reason: 'held' }),
+      expect.objectContaining({ reason: 'held' }),
+      undefined,
+    ]);
+    expect((await foundry.attempts()).slice(1)).toEqual([
+      'timeout @630s retry',
+      'timeout @661s retry',
+      'timeout @693s fail',
+    ]);
+  });
+
+  test('that queues 60 s and is answered in 29 s completes on its first attempt', async ({
+    foundry,
+  }) => {
+    await foundry.set({ settings: { queue_delay: '60s' } });
+
+    const { attempts, run } = await deliver(foundry, { agent: 'digest', fault: { delay: '29s' } });
+
+    expect(attempts).toEqual(['200 @89s complete']);
+    expect(run).toMatchObject({
+      triggered_at: '2026-06-01T00:00:00Z',
+      started_at: '2026-06-01T00:01:00Z',
+      ended_at: '2026-06-01T00:01:29Z',
+    });
+  });
+
+  test.for([
+    ['ignored', '7', ['429 @0s retry', '429 @1s retry', '429 @3s fail']],
+    ['honoured', '7', ['429 @0s retry', '429 @7s retry', '429 @14s fail']],
+    ['honoured', '0', ['429 @0s retry', '429 @1s retry', '429 @3s fail']],
+    ['honoured', 'soon', ['429 @0s retry', '429 @1s retry', '429 @3s fail']],
+    [
+      'honoured',
+      'Mon, 01 Jun 2026 00:00:20 GMT',
+      ['429 @0s retry', '429 @20s retry', '429 @22s fail'],
+    ],
+  ] as [string, string, string[]][])(
+    'with Retry-After %s: %s',
+    async ([value, header, attempts], { foundry }) => {
+      await foundry.set({ switches: { retry_after: value } });
+
+      const told = await deliver(foundry, {
+        agent: 'digest',
+        fault: { status: 429, headers: { 'Retry-After': header } },
+      });
+
+      expect(told.attempts).toEqual(attempts);
+    },
+  );
+
+  test.for([
+    [{ attempts_max: 1 }, ['503 @0s fail']],
+    [
+      { attempts_max: 6 },
+      [
+        '503 @0s retry',
+        '503 @1s retry',
+        '503 @3s retry',
+        '503 @7s retry',
+        '503 @12s retry',
+        '503 @17s fail',
+      ],
+    ],
+    [{ first_wait: '4s', wait_max: '6s' }, ['503 @0s retry', '503 @4s retry', '503 @10s fail']],
+    [{ first_wait: 0 }, ['503 @0s retry', '503 @0s retry', '503 @0s fail']],
+  ] as [object, string[]][])(
+    'keeps to the settings %j',
+    async ([settings, attempts], { foundry }) => {
+      await foundry.set({ settings });
+
+      expect((await deliver(foundry, { agent: 'digest', fault: 503 })).attempts).toEqual(attempts);
+    },
+  );
+
+  test('has as much time as the setting attempt_timeout gives it', async ({ foundry }) => {
+    await foundry.set({ settings: { attempt_timeout: '5s', attempts_max: 1 } });
+
+    const { attempts, run } = await deliver(foundry, { agent: 'digest', fault: 'timeout' });
+
+    expect(attempts).toEqual(['timeout @5s fail']);
+    expect(run.error_message).toBe('The agent endpoint did not answer within 5 seconds.');
+  });
+
+  test.for([
+    [
+      'disabled',
+      403,
+      (foundry: Foundry) => foundry.post('/agents/digest:disable'),
+      'The agent endpoint answered 403. Agent digest is disabled. Enable it with POST /agents/digest:enable.',
+    ],
+    [
+      'deleted',
+      404,
+      (foundry: Foundry) => foundry.delete('/agents/digest'),
+      "The agent endpoint answered 404. Agent digest doesn't exist",
+    ],
+  ] as [string, number, (foundry: Foundry) => Promise<unknown>, string][])(
+    'to an agent that is %s fails with %i, and no retry',
+    async ([, status, change, message], { foundry }) => {
+      await foundry.routine('r', routine());
+      await change(foundry);
+      await foundry.dispatch('r');
+      await foundry.advance('PT1M');
+
+      expect(await foundry.attempts()).toEqual([`${status} @0s fail`]);
+      expect(await foundry.runs('r')).toMatchObject([
+        { phase: 'failed', error_status_code: status, error_message: message },
+      ]);
+    },
+  );
+});
+
+describe('the agent hears', () => {
+  const CALLS: [string, object, unknown, unknown, string][] = [
+    [
+      'an empty text when nothing is configured',
+      responses('digest'),
+      undefined,
+      { input: '' },
+      '/responses',
+    ],
+    [
+      'the input of the action',
+      responses('digest', { input: 'a' }),
+      undefined,
+      { input: 'a' },
+      '/responses',
+    ],
+    [
+      'null, which is an input',
+      responses('digest', { input: null }),
+      undefined,
+      { input: null },
+      '/responses',
+    ],
+    [
+      'the input of the dispatch before that of the action',
+      responses('digest', { input: 'a' }),
+      { payload: { type: 'invoke_agent_responses_api', input: 'b' } },
+      { input: 'b' },
+      '/responses',
+    ],
+    [
+      'the null of the dispatch',
+      responses('digest', { input: 'a' }),
+      { payload: { type: 'invoke_agent_responses_api', input: null } },
+      { input: null },
+      '/responses',
+    ],
+    [
+      'the action’s input when the dispatch has none',
+      responses('digest', { input: 'a' }),
+      { payload: { type: 'invoke_agent_responses_api' } },
+      { input: 'a' },
+      '/responses',
+    ],
+    [
+      'its conversation',
+      responses('digest', { input: 'a', conversation_id: 'c' }),
+      undefined,
+      { input: 'a', conversation: { id: 'c' } },
+      '/responses',
+    ],
+    [
+      'an empty object when nothing is configured',
+      invocations('digest'),
+      undefined,
+      {},
+      '/invocations',
+    ],
+    [
+      'an invocation as it is',
+      invocations('digest', { input: [1, { a: null }] }),
+      undefined,
+      [1, { a: null }],
+      '/invocations',
+    ],
+    [
+      'its session',
+      invocations('digest', { input: 'x', session_id: 's 1' }),
+      undefined,
+      'x',
+      '/invocations?agent_session_id=s+1',
+    ],
+  ];
+
+  test.for(CALLS)('%s', async ([, action, body, heard, url], { foundry }) => {
+    const agent = await localAgent((response) => response.end('{}'));
+    await forwarding(foundry, agent.url, action);
+
+    const { dispatch_id } = await foundry.dispatch('r', body);
+    await foundry.advance('PT1S');
+
+    expect(agent.heard.map((call) => [call.url, JSON.parse(call.body)])).toEqual([[url, heard]]);
+    expect(agent.heard[0]?.headers).toMatchObject({
+      'content-type': 'application/json',
+      'x-ms-client-request-id': dispatch_id,
+    });
+    expect(agent.heard[0]?.headers.authorization).toBeUndefined();
+  });
+
+  test('the payload of an event before the input of the action', async ({ foundry }) => {
+    const agent = await localAgent((response) => response.end('{}'));
+    await forwarding(foundry, agent.url, responses('digest', { input: 'a' }));
+
+    await foundry.steer('POST', '/routines/r:fire', { payload: { issue: 7 } });
+    await foundry.advance('PT1S');
+
+    expect(agent.heard.map((call) => JSON.parse(call.body))).toEqual([{ input: { issue: 7 } }]);
+  });
+
+  test('the same id with every attempt', async ({ foundry }) => {
+    const agent = await localAgent((response, number) => {
+      response.statusCode = number < 3 ? 503 : 200;
+      response.end('{"id":"resp_1"}');
+    });
+    await forwarding(foundry, agent.url);
+
+    const { dispatch_id } = await foundry.dispatch('r');
+    await foundry.advance('PT1M');
+
+    const ids = agent.heard.map((call) => call.headers['x-ms-client-request-id']);
+    expect(ids).toEqual([dispatch_id, dispatch_id, dispatch_id]);
+    expect(await foundry.attempts()).toEqual([
+      '503 @0s retry',
+      '503 @1s retry',
+      '200 @3s complete',
+    ]);
+    expect(await foundry.runs('r')).toMatchObject([{ phase: 'completed', response_id: 'resp_1' }]);
+  });
+});
+
+describe('a call over a real connection', () => {
+  test('that is refused is retried', async ({ foundry }) => {
+    const agent = await localAgent(() => {});
+    await agent.close();
+    await forwarding(foundry, agent.url);
+
+    await foundry.dispatch('r');
+    await foundry.advance('PT1M');
+
+    expect(await foundry.attempts()).toEqual([
+      'connection_failed @0s retry',
+      'connection_failed @1s retry',
+      'connection_failed @3s fail',
+    ]);
+    expect(await foundry.runs('r')).toMatchObject([
+      {
+        error_type: 'connection_failed',
+        error_message: 'The agent endpoint could not be reached: ECONNREFUSED',
+      },
+    ]);
+  });
+
+  test('that is reset is retried', async ({ foundry }) => {
+    const agent = await localAgent((response, number) => {
+      if (number === 1) response.socket?.resetAndDestroy();
+      else response.end('{}');
+    });
+    await forwarding(foundry, agent.url);
+
+    await foundry.dispatch('r');
+    await foundry.advance('PT1M');
+
+    expect(await foundry.attempts()).toEqual(['connection_failed @0s retry', '200 @1s complete']);
+  });
+
+  test('that breaks inside the answer is retried', async ({ foundry }) => {
+    const agent = await localAgent((response, number) => {
+      if (number > 1) return void response.end('{}');
+      response.writeHead(200, { 'content-length': '100' });
+      response.write('{"id":', () => response.socket?.resetAndDestroy());
+    });
+    await forwarding(foundry, agent.url);
+
+    await foundry.dispatch('r');
+    await foundry.advance('PT1M');
+
+    expect((await foundry.attempts()).at(-1)).toBe('200 @1s complete');
+    expect(agent.heard).toHaveLength(2);
+  });
+
+  test('is not redirected', async ({ foundry }) => {
+    const agent = await localAgent((response) => {
+      response.writeHead(307, { location: '/elsewhere' }).end();
+    });
+    await forwarding(foundry, agent.url);
+
+    await foundry.dispatch('r');
+    await foundry.advance('PT1M');
+
+    expect(await foundry.attempts()).toEqual(['307 @0s fail']);
+    expect(agent.heard.map((call) => call.url)).toEqual(['/responses']);
+  });
+
+  test('pins the clock to its instant until it has returned', async ({ foundry }) => {
+    const open: Json[] = [];
+    const agent = await localAgent((response) => void open.push(response));
+    await forwarding(foundry, agent.url);
+    await foundry.routine(
+      'alongside',
+      routine(EVERY_5_MINUTES, { action: responses('other') }).action
+        ? routine(EVERY_5_MINUTES)
+        : routine(),
+    );
+    await foundry.dispatch('r');
+
+    const advance = foundry.inFlight('POST', foundry.control('/clock:advance'), {
+      body: { by: 'PT1M' },
+    });
+    await agent.arrival(1);
+    const clock = await foundry.clock();
+    open[0].end('{}');
+    const { body } = await advance;
+
+    expect(clock).toMatchObject({
+      now: '2026-06-01T00:00:00.000Z',
+      advancing: true,
+      heldBy: [{ kind: 'call' }],
+    });
+    expect(body).toMatchObject({ now: '2026-06-01T00:01:00.000Z', reached: true });
+    expect(await foundry.attempts()).toEqual(['200 @0s complete']);
+  });
+
+  test('ends with the others of its instant, in the order in which they began', async ({
+    foundry,
+  }) => {
+    const open: Json[] = [];
+    const agent = await localAgent((response) => void open.push(response));
+    await forwarding(foundry, agent.url);
+    for (const name of ['a', 'b', 'c']) {
+      await foundry.routine(name, routine());
+      await foundry.dispatch(name);
+    }
+
+    const advance = foundry.inFlight('POST', foundry.control('/clock:advance'), {
+      body: { by: 'PT1M' },
+    });
+    await agent.arrival(3);
+    for (const response of open.toReversed()) response.end('{}');
+    await advance;
+
+    const lines = await foundry.journal('kind=attempt');
+    expect(lines.map((line) => `${line.routine} ${line.at}`)).toEqual([
+      'a 2026-06-01T00:00:00.000Z',
+      'b 2026-06-01T00:00:00.000Z',
+      'c 2026-06-01T00:00:00.000Z',
+    ]);
+  });
+
+  test('that hangs ends at its start and 30 s, when its real ceiling has passed', async () => {
+    const host = manualClock(START);
+    const foundry = openFoundry({ host });
+    await foundry.agent('digest');
+    const agent = await localAgent((response, number) => {
+      if (number === 3) response.end('{}');
+    });
+    await forwarding(foundry, agent.url);
+    await foundry.dispatch('r');
+
+    const advance = foundry.inFlight('POST', foundry.control('/clock:advance'), {
+      body: { by: 'PT5M' },
+    });
+    for (const number of [1, 2]) {
+      await agent.arrival(number);
+      host.tick(30_000);
+    }
+    await advance;
+
+    expect(await foundry.attempts()).toEqual([
+      'timeout @30s retry',
+      'timeout @61s retry',
+      '200 @63s complete',
+    ]);
+  });
+
+  test('that was open when the emulator ended counts, and is retried after a restart', async () => {
+    const dataDir = scratchFolder();
+    const agent = await localAgent((response, number) => {
+      if (number > 1) response.end('{}');
+    });
+    const before = openFoundry({ dataDir });
+    await before.agent('digest');
+    await forwarding(before, agent.url);
+    await before.dispatch('r');
+    const advance = before.inFlight('POST', before.control('/clock:advance'), {
+      body: { by: 'PT5M' },
+    });
+    await agent.arrival(1);
+
+    await before.emulator.close();
+    await advance.catch(() => undefined);
+    const after = openFoundry({ dataDir });
+    await after.advance('PT5M');
+
+    expect(await after.attempts()).toEqual(['interrupted @0s retry', '200 @1s complete']);
+    expect(await after.runs('r')).toMatchObject([{ phase: 'completed' }]);
+  });
+});
+
+describe('workers', () => {
+  test('take no more deliveries at once than worker_concurrency, and queueing costs no attempt', async ({
+    foundry,
+  }) => {
+    await foundry.set({ settings: { worker_concurrency: 2 } });
+    await foundry.faults({ agent: 'digest', fault: { delay: '29s' } });
+    for (const name of ['a', 'b', 'c', 'd', 'e']) {
+      await foundry.routine(name, routine());
+      await foundry.dispatch(name);
+    }
+
+    await foundry.advance('PT10M');
+
+    const lines = await foundry.journal('kind=attempt');
+    const told = lines.map((line) => `${line.routine} ${line.attempt} ${line.at.slice(14, 19)}`);
+    expect(told).toEqual(['a 1 00:29', 'b 1 00:29', 'c 1 00:58', 'd 1 00:58', 'e 1 01:27']);
+  });
+
+  test('are free while a delivery waits for its next attempt', async ({ foundry }) => {
+    await foundry.set({ settings: { worker_concurrency: 1 } });
+    await foundry.faults({ agent: 'digest', times: 1, fault: 503 });
+    for (const name of ['a', 'b']) {
+      await foundry.routine(name, routine());
+      await foundry.dispatch(name);
+    }
+
+    await foundry.advance('PT10M');
+
+    const lines = await foundry.journal('kind=attempt');
+    expect(lines.map((line) => `${line.routine} ${line.status} ${line.at.slice(17, 19)}`)).toEqual([
+      'a 503 00',
+      'b 200 00',
+      'a 200 01',
+    ]);
+  });
+
+  test.for([
+    [
+      'its routine is deleted',
+      { on_delete: 'cancel' },
+      (foundry: Foundry) => foundry.delete('/routines/a'),
+    ],
+    [
+      'its routine is disabled',
+      { on_disable: 'cancel' },
+      (foundry: Foundry) => foundry.post('/routines/a:disable'),
+    ],
+    [
+      'its routine is replaced',
+      { on_replace: 'cancel' },
+      (foundry: Foundry) => foundry.put('/routines/a', routine()),
+    ],
+    [
+      'there are more workers',
+      {},
+      (foundry: Foundry) => foundry.set({ settings: { worker_concurrency: 2 } }),
+    ],
+    [
+      'their number is limited no longer',
+      {},
+      (foundry: Foundry) => foundry.set({ settings: { worker_concurrency: 0 } }),
+    ],
+  ] as [string, object, (foundry: Foundry) => Promise<unknown>][])(
+    'take the next delivery when %s',
+    async ([, switches, change], { foundry }) => {
+      await foundry.set({ settings: { worker_concurrency: 1 }, switches });
+      await foundry.faults({ agent: 'digest', times: 1, fault: { kind: 'gate', name: 'g' } });
+      for (const name of ['a', 'b']) {
+        await foundry.routine(name, routine());
+        await foundry.dispatch(name);
+      }
+      await foundry.advance('PT5S');
+
+      await change(foundry);
+      await foundry.advance('PT5S');
+
+      expect(await foundry.runs('b')).toMatchObject([{ phase: 'completed' }]);
+    },
+  );
+});
+
+/** What a routine's unfinished delivery is doing when something happens to the routine. */
+const STATES: Record<string, (foundry: Foundry) => Promise<void>> = {
+  async queued(foundry) {
+    await foundry.set({ settings: { queue_delay: '60s' } });
+    await foundry.dispatch('r');
+    await foundry.advance('PT10S');
+  },
+  async 'between attempts'(foundry) {
+    await foundry.set({ settings: { first_wait: '60s', wait_max: '60s' } });
+    await foundry.faults({ agent: 'digest', attempts: [503] });
+    await foundry.dispatch('r');
+    await foundry.advance('PT10S');
+  },
+  async 'in flight'(foundry) {
+    await foundry.faults({ agent: 'digest', attempts: [{ kind: 'gate', name: 'g' }] });
+    await foundry.dispatch('r');
+    await foundry.advance('PT10S');
+  },
+};
+
+const ON: [string, string, (foundry: Foundry) => Promise<unknown>][] = [
+  ['on_delete', 'deleted', (foundry) => foundry.delete('/routines/r')],
+  ['on_disable', 'disabled', (foundry) => foundry.post('/routines/r:disable')],
+  [
+    'on_disable',
+    'disabled',
+    (foundry) => foundry.put('/routines/r', { ...routine(), enabled: false }),
+  ],
+  ['on_replace', 'replaced', (foundry) => foundry.put('/routines/r', routine())],
+];
+
+describe.each(Object.keys(STATES))('a delivery that is %s', (state) => {
+  const bring = STATES[state] as (foundry: Foundry) => Promise<void>;
+
+  test.for(ON)(
+    'is finished when its routine is %2$s, unless %1$s says otherwise',
+    async ([, , change], { foundry }) => {
+      await foundry.routine('r', routine());
+      await bring(foundry);
+
+      await change(foundry);
+      await foundry.release('g');
+      await foundry.advance('PT5M');
+
+      expect(await foundry.runs('r')).toMatchObject([{ phase: 'completed' }]);
+    },
+  );
+
+  test.for(ON)(
+    'is cancelled by %s when its routine is %s',
+    async ([name, word, change], { foundry }) => {
+      await foundry.set({ switches: { [name]: 'cancel' } });
+      await foundry.routine('r', routine());
+      await bring(foundry);
+      const before = await foundry.attempts();
+
+      await change(foundry);
+      const cancelled = await foundry.runs('r');
+      await foundry.release('g');
+      await foundry.advance('PT5M');
+
+      expect(cancelled).toMatchObject([
+        {
+          phase: 'failed',
+          status: 'FAILED',
+          ended_at: '2026-06-01T00:00:10Z',
+          error_type: 'cancelled',
+          error_message: `The routine was ${word} before its agent had answered.`,
+        },
+      ]);
+      expect(await foundry.runs('r')).toEqual(cancelled);
+      expect(await foundry.attempts()).toEqual(before);
+      expect(await foundry.journal('kind=cancelled')).toMatchObject([{ routine: 'r', why: word }]);
+      expect((await foundry.clock()).heldBy).toEqual([]);
+    },
+  );
+
+  test.for([
+    ['old_action', 'old'],
+    ['new_action', state === 'in flight' ? 'old' : 'new'],
+  ] as const)('goes with %s to the %s agent', async ([value, heardBy], { foundry }) => {
+    const heard: string[] = [];
+    for (const name of ['old', 'new']) {
+      const agent = await localAgent((response) => {
+        heard.push(name);
+        response.end('{}');
+      });
+      await foundry.agent(name);
+      await foundry.reply(name, { kind: 'forward', url: agent.url });
+    }
+    await foundry.set({ switches: { on_replace: value } });
+    await foundry.routine('r', routine(CUSTOM, { action: responses('old') }));
+    await bring(foundry);
+    // The faults of the states are for `digest`: here they strike the agent under test.
+    await foundry.routine('r', routine(CUSTOM, { action: responses('new') }));
+    await foundry.release('g');
+    await foundry.advance('PT5M');
+
+    expect(heard.at(-1)).toBe(state === 'queued' ? heardBy : 'old');
+  });
+});
