@@ -436,7 +436,7 @@ describe('firing by control', () => {
       { payload: {} },
       400,
       'payload',
-      'control/fire-payload-is-object',
+      'control/fire-payload-for-events',
     ],
     [
       'a payload that is no object',
