@@ -31,7 +31,7 @@ export interface HostClock {
 }
 
 export const systemClock: HostClock = {
-  now: systemNow,
+  now: () => systemNow(),
   after(delayMs, callback) {
     const handle = systemSetTimeout(callback, Math.min(Math.max(delayMs, 0), TIMEOUT_MAX_MS));
     handle.unref?.();

@@ -48,7 +48,8 @@ export async function forward(
     return {
       kind: 'answered',
       status: answer.status,
-      headers: Object.fromEntries(answer.headers),
+      // Its own words, which openapi.yaml does not describe.
+      headers: { ...Object.fromEntries(answer.headers), 'x-foundrite-body-by': 'reply' },
       body,
     };
   } catch (error) {

@@ -1,7 +1,8 @@
 /** All wiring in one function; everything else receives what it needs. */
 import { readFileSync } from 'node:fs';
 import { parse } from '../contracts/openapi.ts';
-import { type Connection, createApp } from './app.ts';
+import type { Connection } from './api/http.ts';
+import { createApp } from './app.ts';
 import { type HostClock, type Instant, systemClock } from './clock.ts';
 import type { Forward } from './endpoint.ts';
 import {

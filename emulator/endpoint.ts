@@ -42,12 +42,9 @@ export function callAgent(
     return { kind: 'answered', ...speak(world.draw, reply, row?.turn ?? 0, heard) };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    return {
-      kind: 'answered',
-      status: error.status,
-      headers: {},
-      body: JSON.stringify(error.toBody()),
-    };
+    const headers: Record<string, string> = error.rule ? { 'x-foundrite-rule': error.rule } : {};
+    const body = JSON.stringify(error.toBody());
+    return { kind: 'answered', status: error.status, headers, body };
   }
 }
 

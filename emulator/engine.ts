@@ -31,6 +31,17 @@ export interface Call {
   settle(result: unknown, real: boolean): void;
 }
 
+/** A call and the due row that opened it. */
+interface Opened {
+  item: DueRow;
+  call: Call;
+}
+
+interface Returned extends Opened {
+  epoch: number;
+  result: unknown;
+}
+
 /** Why an advance ended. */
 export type Stop =
   | { reason: 'end' }
@@ -48,6 +59,12 @@ export interface RunOptions {
   onInstant?: (at: Instant, fired: Firing[], turns: number) => void;
   firedMax?: number;
   wallMaxMs?: number;
+}
+
+/** Whose work a reader waits for: its consequences, and its triggers when they may change what is read. */
+export interface Followed {
+  name: string;
+  triggers: boolean;
 }
 
 /** A call that is blocked; `until` is the instant that it needs. */
@@ -76,7 +93,7 @@ export class Engine {
   readonly #handlers: Record<string, DueHandler>;
   readonly #options: EngineOptions;
   readonly #open = new Map<Call, Promise<void>>();
-  #returned: { call: Call; epoch: number; result: unknown }[] = [];
+  #returned: Returned[] = [];
   #driving = false;
   #wakeWanted = false;
   #cancelTimer: (() => void) | undefined;
@@ -100,12 +117,14 @@ export class Engine {
   async #run(options: RunOptions): Promise<Stop> {
     const { world } = this;
     const { host } = this.#options;
+    const { epoch } = world;
     const startedAt = host.now();
     let sliceAt = startedAt;
     let firedCount = 0;
     this.#stopRequested = false;
     this.#heldGate = undefined;
     for (;;) {
+      if (this.#closed || world.epoch !== epoch) return { reason: 'cancelled' };
       this.#settleReturned();
       const next = nextDue(world.store);
       const more =
@@ -163,20 +182,20 @@ export class Engine {
         detail: `more than ${turnsMax} turns at one instant (setting instant_turns_max)`,
       };
     }
-    let calls: Call[];
+    let opened: Opened[];
     try {
-      calls = world.turn(() => this.#runItems(next, false), at);
+      opened = world.turn(() => this.#runItems(next, false), at);
     } catch {
       // One of them is poison. Again, each in a savepoint of its own: that one is set aside, the rest go on.
-      calls = world.turn(() => this.#runItems(next, true), at);
+      opened = world.turn(() => this.#runItems(next, true), at);
     }
-    if (!cut) this.#startCalls(calls);
+    if (!cut) this.#startCalls(opened);
     return undefined;
   }
 
-  #runItems(first: DueRow, guarded: boolean): Call[] {
+  #runItems(first: DueRow, guarded: boolean): Opened[] {
     const { world } = this;
-    const calls: Call[] = [];
+    const opened: Opened[] = [];
     let next: DueRow | undefined = first;
     for (let taken = 0; next && taken < BATCH; taken += 1) {
       const item: DueRow = next;
@@ -185,13 +204,13 @@ export class Engine {
         const handler = this.#handlers[item.kind];
         if (!handler) throw new Error(`nothing handles '${item.kind}'`);
         const call = handler(world, item);
-        if (call) calls.push(call);
+        if (call) opened.push({ item, call });
       };
       if (guarded) this.#setAside(item, world.attempt(run));
       else run();
       next = dueAfter(world.store, item);
     }
-    return calls;
+    return opened;
   }
 
   #setAside(item: DueRow, error: unknown): void {
@@ -208,28 +227,31 @@ export class Engine {
     );
   }
 
-  #startCalls(calls: Call[]): void {
+  #startCalls(opened: Opened[]): void {
     const { world } = this;
-    const atOnce: { call: Call; result: unknown }[] = [];
-    for (const call of calls) {
-      const result = call.start();
-      if (!(result instanceof Promise)) {
-        atOnce.push({ call, result });
+    const atOnce: Returned[] = [];
+    for (const { item, call } of opened) {
+      const { epoch } = world;
+      let result: unknown;
+      try {
+        result = call.start();
+      } catch (error) {
+        world.turn(() => this.#setAside(item, error), world.position);
         continue;
       }
-      const { epoch } = world;
+      if (!(result instanceof Promise)) {
+        atOnce.push({ item, call, epoch, result });
+        continue;
+      }
       const done = result.then((value: unknown) => {
         this.#open.delete(call);
-        this.#returned.push({ call, epoch, result: value });
+        this.#returned.push({ item, call, epoch, result: value });
         if (world.rate === 1) this.wake();
       });
       this.#open.set(call, done);
     }
-    if (atOnce.length === 0) return;
     // What answered at once ends at its instant, not at a measured time.
-    world.turn(() => {
-      for (const { call, result } of atOnce) call.settle(result, false);
-    }, world.position);
+    if (atOnce.length > 0) this.#settle(atOnce, false, world.position);
   }
 
   /** Outcomes of one instant settle together, by attempt; those of an earlier epoch are dropped. */
@@ -240,9 +262,25 @@ export class Engine {
     const returned = this.#returned.filter((entry) => entry.epoch === world.epoch);
     this.#returned = [];
     returned.sort((a, b) => a.call.order - b.call.order);
-    world.turn(() => {
-      for (const { call, result } of returned) call.settle(result, true);
-    });
+    if (returned.length > 0) this.#settle(returned, true, world.now);
+  }
+
+  #settle(returned: Returned[], real: boolean, at: Instant): void {
+    const { world } = this;
+    try {
+      world.turn(() => {
+        for (const { call, result } of returned) call.settle(result, real);
+      }, at);
+    } catch {
+      world.turn(() => {
+        for (const { item, call, result } of returned) {
+          this.#setAside(
+            item,
+            world.attempt(() => call.settle(result, real)),
+          );
+        }
+      }, at);
+    }
   }
 
   /**
@@ -367,7 +405,7 @@ export class Engine {
    * Time moves because someone waits for a subject, or for anything: runs to its next consequence or trigger, not past `notAfter`.
    * False when there is nothing to wait for.
    */
-  async follow(subject: string | undefined, notAfter: Instant): Promise<boolean> {
+  async follow(subject: Followed | undefined, notAfter: Instant): Promise<boolean> {
     const { world } = this;
     if (this.busy) return false;
     const bound = Math.min(notAfter, ...[...this.#open.keys()].map((call) => call.deadline));
@@ -377,7 +415,7 @@ export class Engine {
       return stop?.reason === 'end';
     }
     const open = [...this.#open]
-      .filter(([call]) => subject === undefined || call.subject === subject)
+      .filter(([call]) => subject === undefined || call.subject === subject.name)
       .map(([, done]) => done);
     if (open.length === 0) return false;
     await Promise.race(open);

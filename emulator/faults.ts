@@ -172,9 +172,7 @@ export class FaultPlan {
     operation: string,
     key: string,
   ): { fault: Fault; ordinal: number } | undefined {
-    const ordinal = this.#read().findIndex((entry) => entry.operation === operation);
-    const attempt = (this.#read()[ordinal]?.fired ?? 0) + 1;
-    return this.#match((entry) => entry.operation === operation, draw, key, attempt);
+    return this.#match((entry) => entry.operation === operation, draw, key, undefined);
   }
 
   /** Whether any entry may strike this operation: then even a read is a turn. */
@@ -186,24 +184,21 @@ export class FaultPlan {
     named: (entry: FaultEntry) => boolean,
     draw: Draw,
     key: string,
-    attempt: number,
+    number: number | undefined,
   ): { fault: Fault; ordinal: number } | undefined {
     for (const [ordinal, entry] of this.#read().entries()) {
       if (!named(entry) || (entry.times !== undefined && entry.fired >= entry.times)) continue;
-      if (
-        entry.probability !== undefined &&
-        draw.fraction(`fault ${ordinal}`, key, attempt) >= entry.probability
-      )
-        continue;
+      // An operation has no attempts of its own: its place in the list is how often the entry was met.
+      const attempt = number ?? entry.fired + 1;
+      const p = entry.probability ?? 1;
+      if (draw.fraction(`fault ${ordinal}`, key, attempt) >= p) continue;
       const fault = entry.attempts ? entry.attempts[attempt - 1] : entry.fault;
-      const nothing = fault === undefined || (fault.kind === 'ok' && fault.delayMs === 0);
-      if (nothing && !entry.attempts) return undefined;
-      // The place in `attempts` of an operation's entry is its count, so a spared one counts too.
-      if (!nothing || entry.operation !== undefined) {
+      const spared = fault === undefined || (fault.kind === 'ok' && fault.delayMs === 0);
+      if (!spared || number === undefined) {
         countFired(this.#store, ordinal);
         entry.fired += 1;
       }
-      return nothing ? undefined : { fault, ordinal };
+      return spared ? undefined : { fault, ordinal };
     }
     return undefined;
   }
@@ -294,11 +289,20 @@ export function altered(fault: Fault, answer: { body: string }): { body: string 
   if (fault.kind === 'garble')
     return { body: `${answer.body.slice(0, Math.floor(answer.body.length / 2))}\u0000` };
   if (fault.kind !== 'rewrite') return { body: answer.body };
-  const body = JSON.parse(answer.body === '' ? 'null' : answer.body) as unknown;
-  const root = { '': body };
+  const root = { '': parsed(answer.body) };
+  // There is nothing to rewrite in what is no JSON.
+  if (root[''] === undefined) return { body: answer.body };
   for (const [pointer, value] of Object.entries(fault.set)) setPointer(root, pointer, value);
   for (const pointer of fault.remove) setPointer(root, pointer, undefined);
   return { body: JSON.stringify(root['']) };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** RFC 6901, below a root whose only key is empty; undefined takes the field out. */
@@ -307,11 +311,13 @@ function setPointer(root: Record<string, unknown>, pointer: string, value: unkno
   const last = path.pop() ?? '';
   let target: Record<string, unknown> = root;
   for (const part of path) {
-    const next = target[part];
+    const next = Object.hasOwn(target, part) ? target[part] : undefined;
     if (typeof next !== 'object' || next === null) return;
     target = next as Record<string, unknown>;
   }
-  if (value !== undefined) target[last] = value;
+  // Defined, not assigned: a pointer may name __proto__, and must reach the answer only.
+  const own = { value, enumerable: true, configurable: true, writable: true };
+  if (value !== undefined) Object.defineProperty(target, last, own);
   else if (Array.isArray(target)) target.splice(Number(last), 1);
   else delete target[last];
 }

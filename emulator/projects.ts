@@ -22,9 +22,10 @@ import {
   snapshotFolder,
   storedProjects,
 } from './store/store.ts';
-import { type DeliveryContext, deliveryHandlers, settleInterrupted } from './work/delivery.ts';
+import { type DeliveryContext, deliveryHandlers } from './work/delivery.ts';
 import { type ConfiguredAgent, makeAgents } from './work/demo.ts';
 import { firingHandlers, moveLate } from './work/firing.ts';
+import { settleInterrupted } from './work/withdraw.ts';
 import { World, type WorldMade } from './world.ts';
 
 /** A world with what moves it. */
@@ -145,6 +146,7 @@ export class Projects {
     };
     const project: Project = { world, engine, faults, context, reads: new Map() };
     engine.onLate = (now) => moveLate(world, now);
+    world.onRollback = () => faults.forget();
     this.#open.set(made.project, project);
     if (world.journalSeq === 0) this.#begin(project, made);
     else this.#resume(project);
@@ -193,8 +195,8 @@ export class Projects {
 
   #wake(project: Project): void {
     const { world, engine } = project;
-    const off = world.onTurn(() => engine.wake());
-    engine.onClose = off;
+    engine.onClose?.();
+    engine.onClose = world.onTurn(() => engine.wake());
     engine.wake();
   }
 
@@ -238,7 +240,7 @@ export class Projects {
     faults.forget();
     project.reads.clear();
     if (path === undefined) this.#begin(project, world.made);
-    engine.wake();
+    else this.#resume(project);
   }
 
   takeSnapshot(project: Project, name: string): { name: string; now: Instant; bytes: number } {

@@ -4,7 +4,7 @@
  */
 import { operations } from '../contracts/openapi.ts';
 import { canonicalLines } from './api/journal.ts';
-import { strike } from './app.ts';
+import { strike } from './api/operation.ts';
 import type { Instant } from './clock.ts';
 import type { AgentCall } from './downstream.ts';
 import { createEmulator, type Emulator } from './emulator.ts';
@@ -12,8 +12,8 @@ import type { Arrival } from './faults.ts';
 import type { Project } from './projects.ts';
 import { nextDue } from './store/due.ts';
 import { countCallsOpen } from './store/runs.ts';
-import { settleInterrupted } from './work/delivery.ts';
 import { applyLate } from './work/firing.ts';
+import { settleInterrupted } from './work/withdraw.ts';
 import type { WorldMade } from './world.ts';
 
 /** A journal that cannot be played: the line, counted from 1, and why. */

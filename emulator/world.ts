@@ -48,6 +48,8 @@ export class World {
   skip: boolean;
   /** Raised by reset and restore; what belongs to an earlier one is dropped. */
   epoch: number;
+  /** Called when something was undone: what is kept beside the store is read again. */
+  onRollback: (() => void) | undefined;
   /** Firings noticed since the engine last took them. */
   fired: Firing[] = [];
   #now: Instant;
@@ -120,6 +122,7 @@ export class World {
       this.#journalSeq = before.journalSeq;
       this.#dueSeq = before.dueSeq;
       this.fired.length = before.fired;
+      this.onRollback?.();
       throw error;
     } finally {
       this.#inTurn = false;
@@ -141,6 +144,7 @@ export class World {
       this.#journalSeq = before.journalSeq;
       this.#dueSeq = before.dueSeq;
       this.fired.length = before.fired;
+      this.onRollback?.();
       return error;
     }
   }

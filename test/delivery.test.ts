@@ -855,3 +855,71 @@ describe.each(Object.keys(STATES))('a delivery that is %s', (state) => {
     expect(heard).toEqual([heardBy]);
   });
 });
+
+describe('a delivery that goes to a new action', () => {
+  test.for([
+    [
+      'of its dispatch',
+      (foundry: Foundry) =>
+        foundry.dispatch('r', { payload: { type: 'invoke_agent_responses_api', input: 'mine' } }),
+      'mine',
+    ],
+    [
+      'of its event',
+      (foundry: Foundry) => foundry.steer('POST', '/routines/r:fire', { payload: { issue: 7 } }),
+      { issue: 7 },
+    ],
+    ['of the new action', (foundry: Foundry) => foundry.dispatch('r'), 'new'],
+  ] as [string, (foundry: Foundry) => Promise<unknown>, unknown][])(
+    'carries the input %s',
+    async ([, begin, input], { foundry }) => {
+      const agent = await localAgent((response) => response.end('{}'));
+      await foundry.set({
+        switches: { on_replace: 'new_action' },
+        settings: { queue_delay: '10s' },
+      });
+      await forwarding(foundry, agent.url, responses('digest', { input: 'old' }));
+      await begin(foundry);
+
+      await foundry.routine(
+        'r',
+        routine(CUSTOM, { action: responses('digest', { input: 'new' }) }),
+      );
+      await foundry.advance('PT1M');
+
+      expect(agent.heard.map((call) => JSON.parse(call.body))).toEqual([{ input }]);
+    },
+  );
+});
+
+describe('deliveries that overlap', () => {
+  test('wait for each other also where workers are few', async ({ foundry }) => {
+    await foundry.set({ settings: { worker_concurrency: 2 }, switches: { overlap: 'queue' } });
+    await foundry.faults(
+      { agent: 'digest', times: 1, fault: { delay: '10s' } },
+      { agent: 'digest', times: 1, fault: { delay: '2s' } },
+    );
+    for (const name of ['a', 'b']) await foundry.routine(name, routine());
+    for (const name of ['a', 'a', 'b']) await foundry.dispatch(name);
+
+    await foundry.advance('PT5S');
+    const during = (await foundry.runs('a')).map((run) => run.phase);
+    await foundry.advance('PT1M');
+
+    expect(during).toEqual(['dispatching', 'queued']);
+    expect(await foundry.attempts('routine=a')).toEqual(['200 @10s complete', '200 @10s complete']);
+  });
+
+  test('go on when they may overlap again', async ({ foundry }) => {
+    await foundry.set({ switches: { overlap: 'queue' } });
+    await foundry.faults({ agent: 'digest', times: 1, fault: { delay: '10s' } });
+    await foundry.routine('r', routine());
+    for (let n = 0; n < 2; n += 1) await foundry.dispatch('r');
+    await foundry.advance('PT1S');
+
+    await foundry.set({ switches: { overlap: 'allow' } });
+    await foundry.advance('PT1M');
+
+    expect((await foundry.runs('r')).map((run) => run.phase)).toEqual(['completed', 'completed']);
+  });
+});

@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test as base, expect, onTestFinished } from 'vitest';
 import { checkResponse } from '../contracts/openapi.ts';
+import type { HostClock } from '../emulator/clock.ts';
 import { createEmulator, type Emulator, type EmulatorOptions } from '../emulator/emulator.ts';
 import type { Project } from '../emulator/projects.ts';
 
@@ -349,6 +350,32 @@ export async function localAgent(
         else waiting.push({ number, resolve });
       }),
     close,
+  };
+}
+
+/** A host whose lid can be closed: its instant jumps, and no timer rings on the way. */
+export function lid(startAt: number): HostClock & { sleep(ms: number): Promise<void> } {
+  let now = startAt;
+  const timers = new Set<{ at: number; callback: () => void }>();
+  return {
+    now: () => now,
+    after(delayMs, callback) {
+      const timer = { at: now + Math.max(delayMs, 0), callback };
+      timers.add(timer);
+      return () => timers.delete(timer);
+    },
+    async sleep(ms) {
+      now += ms;
+      for (let rounds = 0; rounds < 100; rounds += 1) {
+        const due = [...timers].filter((timer) => timer.at <= now);
+        for (const timer of due) {
+          timers.delete(timer);
+          timer.callback();
+        }
+        await new Promise((resolve) => setImmediate(resolve));
+        if (due.length === 0) return;
+      }
+    },
   };
 }
 

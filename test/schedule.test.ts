@@ -3,19 +3,21 @@ import { describe, expect, it } from 'vitest';
 import { WINDOWS_TO_IANA_MAP } from 'windows-iana';
 import { DAY, HOUR, INSTANT_MAX, type Instant, MINUTE, SECOND } from '../emulator/clock.ts';
 import {
-  type ClockChangeRules,
   type Cron,
   checkInterval,
   type DayRule,
-  nextFireAt,
   readCron,
-  readTimer,
-  readZone,
-  type Schedule,
-  schedule,
   shortestIntervalMinutes,
   zoneUnknown,
+} from '../emulator/cron.ts';
+import {
+  type ClockChangeRules,
+  nextFireAt,
+  type Schedule,
+  schedule,
 } from '../emulator/schedule.ts';
+import { readTimer } from '../emulator/timer.ts';
+import { readZone } from '../emulator/zone.ts';
 
 /** Every property runs from this seed; fast-check prints it, with the path, when one fails. */
 const SEED = 20_260_301;

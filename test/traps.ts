@@ -14,7 +14,10 @@ function caller(): string {
   Error.stackTraceLimit = 4;
   const stack = new Error('trap').stack ?? '';
   Error.stackTraceLimit = limit;
-  const frames = stack.split('\n').slice(1).filter((frame) => !frame.includes('test/traps.ts'));
+  const frames = stack
+    .split('\n')
+    .slice(1)
+    .filter((frame) => !frame.includes('test/traps.ts'));
   return frames[0] ?? '';
 }
 
@@ -23,7 +26,9 @@ function trap<Fn extends (...args: never[]) => unknown>(name: string, original: 
     const frame = caller();
     const ours = PRODUCT.some((folder) => frame.includes(folder));
     if (ours && !ALLOWED.some((file) => frame.includes(file))) {
-      throw new Error(`${name} was called from ${frame.trim()}: time and chance come from clock.ts and ids.ts`);
+      throw new Error(
+        `${name} was called from ${frame.trim()}: time and chance come from clock.ts and ids.ts`,
+      );
     }
     return original(...args);
   };

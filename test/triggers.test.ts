@@ -2,7 +2,6 @@ import { describe } from 'vitest';
 import {
   CURL,
   CUSTOM,
-  EVERY_5_MINUTES,
   expect,
   invocations,
   type Json,

@@ -28,7 +28,7 @@ const COLUMNS: Record<string, string> = {
 
 const NUMBERS = new Set(['start_time', 'end_time']);
 const CLAUSE =
-  /^\s*(?:(?:attributes|attribute|attr|run|tags|tag)\.)?[`"]?(\w+)[`"]?\s*(!=|>=|<=|=|>|<)\s*(?:'([^']*)'|"([^"]*)"|(\d+))\s*$/;
+  /\s*(?:(?:attributes|attribute|attr|run|tags|tag)\.)?[`"]?(\w+)[`"]?\s*(!=|>=|<=|=|>|<)\s*(?:'([^']*)'|"([^"]*)"|(\d+))\s*(and\b|$)/iy;
 const FILTER_LENGTH_MAX = 2_000;
 
 export interface Filter {
@@ -40,13 +40,19 @@ export function readFilter(text: string | null): Filter {
   const filter: Filter = { where: [], values: [] };
   if (text === null || text.trim() === '') return filter;
   if (text.length > FILTER_LENGTH_MAX) throw refuse(text);
-  for (const clause of text.split(/\s+and\s+/i)) addClause(filter, clause, text);
+  CLAUSE.lastIndex = 0;
+  for (let more = true; more; ) {
+    const match = CLAUSE.exec(text);
+    if (!match) throw refuse(text);
+    addClause(filter, match, text);
+    more = match[6] !== '';
+    // A text that ends with AND has said only half.
+    if (more && CLAUSE.lastIndex >= text.length) throw refuse(text);
+  }
   return filter;
 }
 
-function addClause(filter: Filter, clause: string, text: string): void {
-  const match = CLAUSE.exec(clause);
-  if (!match) throw refuse(text);
+function addClause(filter: Filter, match: RegExpExecArray, text: string): void {
   const [, field = '', operator = '', single, double, number] = match;
   const value = single ?? double ?? number ?? '';
   if (field === 'status') {

@@ -34,6 +34,12 @@ export type OperationKind =
   /** Does its own turns, and may wait for something outside. */
   | 'call';
 
+export interface Subject {
+  name: string;
+  /** Whether its triggers may change the answer, or only what is under way. */
+  triggers: boolean;
+}
+
 export interface Operation {
   /** As in openapi.yaml. */
   id: string;
@@ -44,8 +50,8 @@ export interface Operation {
   verb?: string;
   kind: OperationKind;
   handle(input: Input): Answer | Promise<Answer>;
-  /** For a read: whose pending work may change its answer. */
-  subject?(input: Input): string | undefined;
+  /** For a read: whose pending work may change this answer. Without one it is no wait, however often it is asked. */
+  subject?(input: Input, answer: Answer): Subject | undefined;
 }
 
 /** Parses the JSON text of a body; an empty one is undefined. */
@@ -129,8 +135,8 @@ function readLimit(
 
 /** User agents of people and of clients that print what they get: they see ISO, as seed 001 does. */
 const ISO_READERS = /^(?:curl|Wget|HTTPie)\/|^Mozilla\/|AZURECLI|PowerShell/i;
-/** Its deserializer reads a trigger's `at` with `new Date(at)` and every other instant as unix seconds. */
-const JAVASCRIPT_SDK = /azsdk-js-/;
+/** Their deserializers read a timer's `at` as ISO (JavaScript: `new Date(at)`; Python 2.2: rfc3339) and all else as unix seconds. */
+const ISO_TIMER_READERS = /azsdk-js-|azsdk-python-ai-projects\/2\.2\./;
 
 export interface InstantStyle {
   instant(at: Instant): string | number;
@@ -142,7 +148,7 @@ export function instantStyle(input: Input): InstantStyle {
   const policy = input.project.world.profile.switches.timestamps;
   const agent = input.headers.get('user-agent') ?? '';
   const iso = policy === 'iso' || (policy === 'auto' && ISO_READERS.test(agent));
-  const isoTimer = iso || (policy === 'auto' && JAVASCRIPT_SDK.test(agent));
+  const isoTimer = iso || (policy === 'auto' && ISO_TIMER_READERS.test(agent));
   return { instant: iso ? isoSeconds : unixSeconds, timerAt: isoTimer ? isoSeconds : unixSeconds };
 }
 

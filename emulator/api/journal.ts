@@ -6,7 +6,8 @@ import type { Project } from '../projects.ts';
 import { firstSeq, type JournalQuery, type JournalRow, readLines } from '../store/journal.ts';
 import { findRunById } from '../store/runs.ts';
 import { subjectOf } from '../work/delivery.ts';
-import { type Controlled, readDuration } from './control.ts';
+import { readDuration } from './clock.ts';
+import type { Controlled } from './controlled.ts';
 import type { Answer } from './input.ts';
 
 const LIMIT_DEFAULT = 1_000;
@@ -84,7 +85,7 @@ async function waitForLines(
   const { store } = world;
   const routine =
     asked.routine ?? (asked.run === undefined ? undefined : findRunById(store, asked.run)?.routine);
-  const subject = routine === undefined ? undefined : subjectOf(routine);
+  const subject = routine === undefined ? undefined : { name: subjectOf(routine), triggers: true };
   const notAfter = world.now + world.profile.settings.skip_max;
   const from = world.now;
   let followed = world.skip && !peek;

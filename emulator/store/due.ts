@@ -82,18 +82,19 @@ export function nextConsequence(store: Store): DueRow | undefined {
     | undefined;
 }
 
-/** The next consequence or trigger of one subject, or of any; never a deadline. */
+/** The next consequence of one subject, or of any, and its next trigger where that counts; never a deadline. */
 export function nextOfSubject(
   store: Store,
-  subject: string | undefined,
+  subject: { name: string; triggers: boolean } | undefined,
   notAfter: Instant,
 ): DueRow | undefined {
   const whose = subject === undefined ? '' : 'AND subject = ?';
+  const last = subject?.triggers === false ? CONSEQUENCE : TRIGGER;
   return store
     .sql(
-      `SELECT * FROM due WHERE due_at <= ? AND class <= 1 ${whose} ORDER BY due_at, class, seq LIMIT 1`,
+      `SELECT * FROM due WHERE due_at <= ? AND class <= ? ${whose} ORDER BY due_at, class, seq LIMIT 1`,
     )
-    .get(notAfter, ...(subject === undefined ? [] : [subject])) as DueRow | undefined;
+    .get(notAfter, last, ...(subject === undefined ? [] : [subject.name])) as DueRow | undefined;
 }
 
 /** Rows of one kind that should have run before an instant. */
@@ -101,6 +102,13 @@ export function overdue(store: Store, kind: string, before: Instant): DueRow[] {
   return store
     .sql('SELECT * FROM due WHERE due_at < ? AND kind = ? ORDER BY due_at, class, seq')
     .all(before, kind) as DueRow[];
+}
+
+/** What waits for something else to end, in the order in which it came. */
+export function parkedRows(store: Store, parkedAt: Instant, kind: string): DueRow[] {
+  return store
+    .sql('SELECT * FROM due WHERE due_at = ? AND kind = ? ORDER BY due_at, class, seq')
+    .all(parkedAt, kind) as DueRow[];
 }
 
 export function countDue(store: Store): number {

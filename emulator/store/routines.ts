@@ -17,6 +17,7 @@ CREATE TABLE routine (
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE routine_gone (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 `;
 
 export interface RoutineRow {
@@ -82,8 +83,21 @@ export function putRoutine(store: Store, row: RoutineRow): void {
     .run(row);
 }
 
-export function deleteRoutine(store: Store, key: string): void {
-  store.sql('DELETE FROM routine WHERE key = ?').run(key);
+/** Its place in the order of creation is kept, so that a list can go on after it. */
+export function deleteRoutine(
+  store: Store,
+  routine: { key: string; name: string; seq: number },
+): void {
+  store.sql('DELETE FROM routine WHERE key = ?').run(routine.key);
+  store.sql('INSERT OR REPLACE INTO routine_gone VALUES (?, ?)').run(routine.name, routine.seq);
+}
+
+/** Where a routine stands or stood in the order of creation. */
+export function placeOf(store: Store, name: string): number | undefined {
+  const row =
+    store.sql('SELECT seq FROM routine WHERE name = ?').get(name) ??
+    store.sql('SELECT seq FROM routine_gone WHERE name = ?').get(name);
+  return (row as { seq: number } | undefined)?.seq;
 }
 
 /** A page in the order of creation; `after` and `limit` count from the side that `order` begins with. */

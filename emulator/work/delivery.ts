@@ -7,8 +7,7 @@ import { type Call, type DueHandler, type Engine, PARKED } from '../engine.ts';
 import { type Arrival, type Fault, type FaultPlan, throughFault } from '../faults.ts';
 import { answerId } from '../replies.ts';
 import { nextStep, type Outcome, type RetryPolicy } from '../retry.ts';
-import { CONSEQUENCE, cancelDue, DEADLINE, type DueRow } from '../store/due.ts';
-import type { RoutineRow } from '../store/routines.ts';
+import { CONSEQUENCE, cancelDue, DEADLINE, type DueRow, parkedRows } from '../store/due.ts';
 import {
   type AttemptRow,
   addAttempt,
@@ -22,10 +21,8 @@ import {
   markDispatching,
   markFailed,
   openAttemptOf,
-  openAttempts,
   openRuns,
   type RunRow,
-  replaceDelivery,
 } from '../store/runs.ts';
 import type { World } from '../world.ts';
 
@@ -50,7 +47,7 @@ export function subjectOf(routine: string): string {
   return `routine:${routine}`;
 }
 
-function refOf(run: { seq: number }): string {
+export function refOf(run: { seq: number }): string {
   return `run:${run.seq}`;
 }
 
@@ -61,6 +58,15 @@ export function queueAttempt(
   dueAt: Instant,
 ): void {
   world.addDue(dueAt, CONSEQUENCE, 'attempt', refOf(run), subjectOf(run.routine));
+}
+
+/** Sets a run's next attempt aside until something else ends: a worker's delivery, or the routine's run before. */
+export function park(
+  world: World,
+  run: { seq: number; routine: string },
+  until: 'worker' | 'run',
+): void {
+  world.addDue(PARKED, CONSEQUENCE, `after a ${until}`, refOf(run), subjectOf(run.routine));
 }
 
 /** The handlers of everything that a delivery waits for. */
@@ -86,7 +92,7 @@ function openAttempt(world: World, item: DueRow, context: DeliveryContext): Call
   if (run.phase === 'completed' || run.phase === 'failed') return undefined;
   const workers = world.profile.settings.worker_concurrency;
   if (workers > 0 && countOpenAttempts(world.store) >= workers) {
-    queueAttempt(world, run, PARKED);
+    park(world, run, 'worker');
     return undefined;
   }
   const number = run.attempts + 1;
@@ -160,6 +166,14 @@ export function requestOf(run: RunRow): AgentCall {
   };
 }
 
+/** A call at a gate: it is on its way, so a routine that is replaced meanwhile does not redirect it. */
+export interface HeldCall {
+  kind: 'held';
+  gate: string;
+  action: string;
+  agent: string;
+}
+
 function settle(
   world: World,
   run: RunRow,
@@ -191,7 +205,9 @@ function settle(
     return;
   }
   if (arrival.kind === 'held') {
-    keepPending(world.store, attempt.seq, JSON.stringify({ kind: 'held', gate: arrival.gate }));
+    const { action, agent } = run;
+    const held: HeldCall = { kind: 'held', gate: arrival.gate, action, agent };
+    keepPending(world.store, attempt.seq, JSON.stringify(held));
     const ceiling = attempt.started_at + world.profile.settings.attempt_timeout;
     world.addDue(ceiling, DEADLINE, 'ceiling', refOf(run), subjectOf(run.routine));
     context.engine.held(attempt.seq, arrival.gate);
@@ -201,7 +217,7 @@ function settle(
 }
 
 /** Records what an attempt gave, and what follows from it. */
-function conclude(
+export function conclude(
   world: World,
   run: RunRow,
   attempt: OpenAttempt,
@@ -239,7 +255,7 @@ function conclude(
       break;
   }
   if (step.kind !== 'retry') followUp(world, run);
-  if (world.profile.settings.worker_concurrency > 0) freeWorker(world);
+  if (world.profile.settings.worker_concurrency > 0) freeWorkers(world);
 }
 
 function cut(world: World, message: string): string {
@@ -272,13 +288,16 @@ function followUp(world: World, run: RunRow): void {
   if (waiting) wakeParked(world, refOf(waiting), waiting);
 }
 
-function freeWorker(world: World): void {
-  const row = world.store
-    .sql("SELECT ref FROM due WHERE due_at = ? AND kind = 'attempt' ORDER BY seq LIMIT 1")
-    .get(PARKED) as { ref: string } | undefined;
-  if (!row) return;
-  const run = findRun(world.store, Number(row.ref.slice('run:'.length)));
-  if (run) wakeParked(world, row.ref, run);
+/** Lets waiting deliveries go, as many as there are workers. Inside a turn. */
+export function freeWorkers(world: World): void {
+  const workers = world.profile.settings.worker_concurrency;
+  let free = workers === 0 ? Number.MAX_SAFE_INTEGER : workers - countOpenAttempts(world.store);
+  for (const row of parkedRows(world.store, PARKED, 'after a worker')) {
+    if (free <= 0) return;
+    free -= 1;
+    const run = findRun(world.store, Number(row.ref.slice('run:'.length)));
+    if (run) wakeParked(world, row.ref, run);
+  }
 }
 
 function wakeParked(world: World, ref: string, run: RunRow): void {
@@ -298,90 +317,15 @@ function arrive(world: World, item: DueRow, context: DeliveryContext): void {
 function resume(world: World, item: DueRow, context: DeliveryContext): Call | undefined {
   const run = runOf(world, item);
   const attempt = openAttemptOf(world.store, run.seq);
-  if (!attempt) return undefined;
-  return callOf(world, run, attempt, undefined, context);
+  if (!attempt?.pending) return undefined;
+  const { action, agent } = JSON.parse(attempt.pending) as HeldCall;
+  return callOf(world, { ...run, action, agent }, attempt, undefined, context);
 }
 
 function runOutOfTime(world: World, item: DueRow, context: DeliveryContext): void {
   const run = runOf(world, item);
   const attempt = openAttemptOf(world.store, run.seq);
   if (attempt) conclude(world, run, attempt, { kind: 'timeout' }, context);
-}
-
-/** Lets go of every call that a gate of this name holds; how many there were. Inside a turn. */
-export function releaseGate(world: World, name: string, engine: Engine): number {
-  let released = 0;
-  for (const attempt of openAttempts(world.store)) {
-    const pending =
-      attempt.pending === null
-        ? undefined
-        : (JSON.parse(attempt.pending) as { kind: string; gate?: string });
-    if (pending?.kind !== 'held' || pending.gate !== name) continue;
-    const run = findRun(world.store, attempt.run_seq);
-    assert(run);
-    cancelDue(world.store, refOf(run));
-    keepPending(world.store, attempt.seq, JSON.stringify({ kind: 'released' }));
-    world.addDue(world.now, CONSEQUENCE, 'released', refOf(run), subjectOf(run.routine));
-    engine.released(attempt.seq);
-    released += 1;
-  }
-  return released;
-}
-
-/** After a restart: attempts that were open when the process ended count, and are retried as the policy allows. */
-export function settleInterrupted(world: World, context: DeliveryContext): void {
-  for (const attempt of openAttempts(world.store)) {
-    const pending =
-      attempt.pending === null
-        ? undefined
-        : (JSON.parse(attempt.pending) as { kind: string; gate?: string });
-    const run = findRun(world.store, attempt.run_seq);
-    assert(run);
-    // What waits for an instant or a gate lies in the store and goes on; a call that was under way is gone.
-    if (pending?.kind === 'held' && pending.gate !== undefined)
-      context.engine.held(attempt.seq, pending.gate);
-    else if (pending === undefined) conclude(world, run, attempt, { kind: 'interrupted' }, context);
-  }
-}
-
-/** What becomes of a routine's unfinished deliveries when it is deleted or disabled. */
-export function cancelDeliveries(
-  world: World,
-  routine: RoutineRow,
-  why: string,
-  engine: Engine,
-): void {
-  for (const run of openRuns(world.store, routine.key)) {
-    cancelDue(world.store, refOf(run));
-    const attempt = openAttemptOf(world.store, run.seq);
-    if (attempt) {
-      endAttempt(world.store, attempt.seq, world.now, 'cancelled', null);
-      engine.released(attempt.seq);
-    }
-    markFailed(
-      world.store,
-      run.seq,
-      world.now,
-      'cancelled',
-      `The routine was ${why} before its agent had answered.`,
-      null,
-    );
-    world.record({ kind: 'cancelled', routine: run.routine, run: run.id, data: { why } });
-  }
-}
-
-/** What becomes of them when the routine is replaced: the remaining attempts go to the new action. */
-export function redirectDeliveries(
-  world: World,
-  routine: RoutineRow,
-  action: Delivery,
-  agent: string,
-): void {
-  for (const run of openRuns(world.store, routine.key)) {
-    const old = JSON.parse(run.action) as Delivery;
-    const input = old.own_input ? { input: old.input, own_input: true } : {};
-    replaceDelivery(world.store, run.seq, JSON.stringify({ ...action, ...input }), agent);
-  }
 }
 
 /** The identifiers that a dispatch answers with and its run carries. */

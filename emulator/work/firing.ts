@@ -1,8 +1,9 @@
 /** Triggers: when a routine fires, and the run that this makes. */
 import assert from 'node:assert/strict';
 import { type Instant, isoInstant } from '../clock.ts';
-import { type DueHandler, PARKED } from '../engine.ts';
-import { nextFireAt, readCron, readZone, type Schedule, schedule } from '../schedule.ts';
+import { readCron } from '../cron.ts';
+import type { DueHandler } from '../engine.ts';
+import { nextFireAt, type Schedule, schedule } from '../schedule.ts';
 import { cancelDue, type DueRow, overdue, TRIGGER } from '../store/due.ts';
 import {
   type Action,
@@ -14,7 +15,8 @@ import {
 } from '../store/routines.ts';
 import { type AttemptSource, addRun, type Delivery, openRuns } from '../store/runs.ts';
 import type { World } from '../world.ts';
-import { deliveryIds, queueAttempt, subjectOf } from './delivery.ts';
+import { readZone } from '../zone.ts';
+import { deliveryIds, park, queueAttempt, subjectOf } from './delivery.ts';
 
 /** Compiled schedules are sums over a routine's own words, so they may be kept beside the store. */
 const compiled = new Map<string, Schedule>();
@@ -148,11 +150,9 @@ export function makeRun(
     client_request_id: request.clientRequestId ?? null,
     ...ids,
   });
-  queueAttempt(
-    world,
-    { seq, routine: routine.name },
-    overlapping ? PARKED : world.now + queue_delay,
-  );
+  const queued = { seq, routine: routine.name };
+  if (overlapping) park(world, queued, 'run');
+  else queueAttempt(world, queued, world.now + queue_delay);
   if (byTrigger) {
     const late =
       world.now - (request.scheduledFireAt ?? world.now) > world.profile.settings.late_after;

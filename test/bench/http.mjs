@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import autocannon from 'autocannon';
 import { startBare } from './installed.mjs';
-import { BenchError, inOrder, rssMb, summary } from './measure.mjs';
+import { BenchError, cpuSeconds, inOrder, rssMb, summary } from './measure.mjs';
 import { answers } from './start.mjs';
 import { routineBody } from './world.mjs';
 
@@ -21,12 +21,22 @@ export async function benchHttp({ quick, say, installed }) {
   const results = [];
   for (const store of ['memory', 'file'])
     for (const method of ['GET', 'PUT'])
-      results.push({ store, method, foundrite: [], bare: [], rss: [], p99: [], generator: 0 });
+      results.push({
+        store,
+        method,
+        foundrite: [],
+        bare: [],
+        cpu: { foundrite: [], bare: [] },
+        rss: [],
+        p99: [],
+        generator: 0,
+      });
   for (let round = 0; round < rounds; round += 1) {
     for (const result of inOrder(results, round)) {
       for (const who of inOrder(['foundrite', 'bare'], round)) {
         const measured = await once({ ...result, who, seconds, installed });
         result[who].push(measured.perSecond);
+        if (measured.cpuUs !== undefined) result.cpu[who].push(measured.cpuUs);
         result.generator = Math.max(result.generator, measured.generator);
         if (who === 'bare') continue;
         result.p99.push(measured.p99);
@@ -35,13 +45,18 @@ export async function benchHttp({ quick, say, installed }) {
     }
     say(`http: round ${round + 1} of ${rounds}`);
   }
-  const rows = results.map(({ store, method, foundrite, bare, rss, p99, generator }) => ({
+  const rows = results.map(({ store, method, foundrite, bare, cpu, rss, p99, generator }) => ({
     name: `${method} of a routine, ${store}`,
     store,
     method,
     foundrite: summary(foundrite),
     bare: summary(bare),
     ratio: summary(foundrite.map((value, round) => value / bare[round])),
+    // The server's own work for one request: steadier than the rate when others use the machine, and telling the same.
+    cpuUs:
+      cpu.bare.length > 0
+        ? { foundrite: summary(cpu.foundrite), bare: summary(cpu.bare) }
+        : undefined,
     p99Ms: summary(p99),
     rssMb: rss.length > 0 ? summary(rss) : undefined,
     generatorCpu: generator,
@@ -73,6 +88,7 @@ async function once({ store, method, who, seconds, installed }) {
     if (!put.ok) throw new BenchError(`PUT: ${put.status} ${await put.text()}`);
     const names = { next: 0 };
     await shoot(server, method, names, Math.max(1, seconds / 3));
+    const before = cpuSeconds(server.pid);
     const cpu = process.cpuUsage();
     const result = await shoot(server, method, names, seconds);
     const { user, system } = process.cpuUsage(cpu);
@@ -80,9 +96,11 @@ async function once({ store, method, who, seconds, installed }) {
       throw new BenchError(
         `${who} ${method}: ${result.non2xx} bad answers, ${result.errors} errors`,
       );
+    const after = cpuSeconds(server.pid);
     return {
       perSecond: result.requests.total / result.duration,
       p99: result.latency.p99,
+      cpuUs: after === undefined ? undefined : ((after - before) * 1e6) / result.requests.total,
       rss: rssMb(server.pid),
       // Near 1, the generator is what was measured.
       generator: (user + system) / 1e6 / result.duration,

@@ -105,6 +105,17 @@ export function rssMb(pid) {
   return undefined;
 }
 
+/** What a process has computed so far, in seconds; undefined where there is no /proc. Linux counts in hundredths. */
+export function cpuSeconds(pid) {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  } catch {
+    return undefined;
+  }
+}
+
 export function versions() {
   const require = createRequire(import.meta.url);
   const of = (name) => {

@@ -1,9 +1,10 @@
-/** `clock:advance`: one answer, or a line per settled instant while it goes on. */
-import { type Instant, isoInstant, SECOND } from '../clock.ts';
+/** A world's clock by control: read, set and advanced; an advance is one answer, or a line per settled instant. */
+import { type Instant, isoInstant, parseDuration, SECOND } from '../clock.ts';
 import type { Stop } from '../engine.ts';
+import { type ApiError, conflict, invalid, shown } from '../errors.ts';
 import type { Project } from '../projects.ts';
 import type { Firing } from '../world.ts';
-import { backwards, busy, type Controlled, readDuration, readInstant } from './control.ts';
+import { type Controlled, controlTurn, projectOf } from './controlled.ts';
 import { type Answer, bodyAs } from './input.ts';
 
 const STOP_DETAIL: Record<string, string> = {
@@ -13,7 +14,8 @@ const STOP_DETAIL: Record<string, string> = {
   fired_max: 'More than fired_max firings. Nothing was undone; the same `to` goes on from here.',
 };
 
-export function advance(call: Controlled, project: Project): Answer | Response | Promise<Answer> {
+export function advance(call: Controlled): Answer | Response | Promise<Answer> {
+  const project = projectOf(call);
   const { world, engine } = project;
   if (engine.advancing) throw busy();
   const limit = readLimit(call, project);
@@ -66,7 +68,10 @@ async function run(
   onInstant: (at: Instant, fired: Firing[], turns: number) => void,
 ): Promise<Stop> {
   const { world, engine } = project;
+  const { epoch } = world;
   const stop = await engine.advance({ limit, onInstant, ...bounds });
+  // A reset made another world of it: this advance is no part of its story.
+  if (world.epoch !== epoch) return stop;
   const outcome = stop.reason === 'end' ? {} : { stopped: stop.reason };
   world.turn(() => {
     if (stop.reason === 'end' && limit !== 'idle') world.moveTo(limit);
@@ -140,5 +145,76 @@ function viewFiring(firing: Firing): Record<string, unknown> {
     at: isoInstant(firing.at),
     run: firing.run,
     late: firing.late,
+  };
+}
+
+export async function setClock(call: Controlled): Promise<Answer> {
+  const project = projectOf(call);
+  const { world, engine } = project;
+  const body = bodyAs('ClockUpdate', call.body);
+  const now = body.now === undefined ? undefined : readInstant(body.now, 'now');
+  if (now !== undefined && now < world.now) throw backwards(now, world.now, 'now');
+  if (now !== undefined && engine.advancing) throw busy();
+  // What is due on the way runs: setting the clock is no way around it.
+  if (now !== undefined) await engine.advance({ limit: now });
+  controlTurn(call, project, 'setClock', () =>
+    world.setClock({ now, rate: body.rate, skip: body.skip }),
+  );
+  return { status: 200, body: viewClock(project) };
+}
+
+export function readInstant(text: string, param: string): Instant {
+  const at = /(?:Z|[+-]\d\d:?\d\d)$/i.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(at))
+    throw invalid(
+      `${shown(text)} is no instant. Write it with an offset, like 2026-06-01T07:00:00Z.`,
+      param,
+      'clock/now-is-an-instant',
+    );
+  return at;
+}
+
+export function readDuration(
+  text: string,
+  param: string,
+  rule = 'clock/advance-by-to-or-until',
+): number {
+  const ms = parseDuration(text);
+  if (ms === undefined)
+    throw invalid(
+      `${shown(text)} is no duration. Write it like '90s', '2m', '1h30m' or 'P30D'.`,
+      param,
+      rule,
+    );
+  return ms;
+}
+
+export function backwards(to: Instant, now: Instant, param: string): ApiError {
+  return invalid(
+    `The clock stands at ${isoInstant(now)} and does not go back to ${isoInstant(to)}. Reset the project to start over.`,
+    param,
+    'clock/never-goes-back',
+  );
+}
+
+export function busy(): ApiError {
+  return conflict(
+    'The clock is being advanced already. Wait for it, or stop it with clock:stop.',
+    'clock/one-advance-at-a-time',
+  );
+}
+
+export function viewClock(project: Project): Record<string, unknown> {
+  const { world, engine } = project;
+  return {
+    now: isoInstant(world.now),
+    rate: world.rate,
+    skip: world.skip,
+    advancing: engine.advancing,
+    waiting: engine.waitingFor.map(({ what, until }) => ({
+      what,
+      until: until === undefined ? null : isoInstant(until),
+    })),
+    heldBy: engine.holds,
   };
 }

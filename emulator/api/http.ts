@@ -1,0 +1,73 @@
+/** The plain parts of HTTP that every answer shares. */
+import type { Context } from 'hono';
+import { isoInstant } from '../clock.ts';
+import { ApiError } from '../errors.ts';
+import { randomHex } from '../ids.ts';
+import type { Answer } from './input.ts';
+
+/** What the socket's side hands to fetch; absent in-process. */
+export interface Connection {
+  /** The plan has struck already: replay reads that from the journal. */
+  replayed?: boolean;
+  incoming?: { socket?: { encrypted?: boolean; destroy(): void; resetAndDestroy?(): void } };
+}
+
+export type AppContext = Context<{ Bindings: Connection }>;
+
+export function rawPath(url: string): string {
+  const start = url.indexOf('/', url.indexOf('://') + 3);
+  const query = url.indexOf('?', start);
+  return query < 0 ? url.slice(start) : url.slice(start, query);
+}
+
+/** The caller's id when it has one, so that its logs and ours can be laid side by side. */
+export function requestId(c: AppContext): string {
+  return c.req.header('x-ms-client-request-id') ?? randomHex(8);
+}
+
+export function decode(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    throw new ApiError({
+      status: 400,
+      code: 'invalid_request',
+      message: `The path segment '${segment}' is not valid percent-encoding.`,
+      rule: 'request/path-decodes',
+    });
+  }
+}
+
+/** Thrown through the app when an answer must not arrive. */
+export class Disconnected extends TypeError {
+  override name = 'TypeError';
+  override cause = { code: 'ECONNRESET' };
+  constructor() {
+    super('fetch failed');
+  }
+}
+
+export function toResponse(answer: Answer, now: number, id: string): Response {
+  const headers = new Headers(answer.headers);
+  headers.set('x-foundrite-now', isoInstant(now));
+  headers.set('x-request-id', id);
+  const empty =
+    answer.text === '' || answer.status === 204 || answer.status === 205 || answer.status === 304;
+  if (answer.text !== undefined)
+    return new Response(empty ? null : answer.text, { status: answer.status, headers });
+  if (answer.body === undefined) return new Response(null, { status: answer.status, headers });
+  headers.set('content-type', 'application/json');
+  return new Response(JSON.stringify(answer.body), { status: answer.status, headers });
+}
+
+/** The decoded parameters of a path, read off the raw segments: whatever a name holds, it is decoded once. */
+export function pathParams(raw: string, template: string): Record<string, string> {
+  const segments = raw.split('/');
+  const params: Record<string, string> = {};
+  for (const [index, part] of template.split('/').entries()) {
+    const [, name, verb = ''] = /^\{(\w+)\}(:\w+)?$/.exec(part) ?? [];
+    const segment = segments[index] ?? '';
+    if (name !== undefined) params[name] = decode(segment.slice(0, segment.length - verb.length));
+  }
+  return params;
+}

@@ -1,0 +1,95 @@
+/** What happens to deliveries from outside: gates opened, a process that ended, routines deleted, disabled or replaced. */
+import assert from 'node:assert/strict';
+import type { Engine } from '../engine.ts';
+import { CONSEQUENCE, cancelDue } from '../store/due.ts';
+import type { RoutineRow } from '../store/routines.ts';
+import {
+  type Delivery,
+  endAttempt,
+  findRun,
+  keepPending,
+  markFailed,
+  openAttemptOf,
+  openAttempts,
+  openRuns,
+  replaceDelivery,
+} from '../store/runs.ts';
+import type { World } from '../world.ts';
+import { conclude, type DeliveryContext, freeWorkers, refOf, subjectOf } from './delivery.ts';
+
+/** Lets go of every call that a gate of this name holds; how many there were. Inside a turn. */
+export function releaseGate(world: World, name: string, engine: Engine): number {
+  let released = 0;
+  for (const attempt of openAttempts(world.store)) {
+    const pending =
+      attempt.pending === null
+        ? undefined
+        : (JSON.parse(attempt.pending) as { kind: string; gate?: string });
+    if (pending?.kind !== 'held' || pending.gate !== name) continue;
+    const run = findRun(world.store, attempt.run_seq);
+    assert(run);
+    cancelDue(world.store, refOf(run));
+    keepPending(world.store, attempt.seq, JSON.stringify({ ...pending, kind: 'released' }));
+    world.addDue(world.now, CONSEQUENCE, 'released', refOf(run), subjectOf(run.routine));
+    engine.released(attempt.seq);
+    released += 1;
+  }
+  return released;
+}
+
+/** After a restart: attempts that were open when the process ended count, and are retried as the policy allows. */
+export function settleInterrupted(world: World, context: DeliveryContext): void {
+  for (const attempt of openAttempts(world.store)) {
+    const pending =
+      attempt.pending === null
+        ? undefined
+        : (JSON.parse(attempt.pending) as { kind: string; gate?: string });
+    const run = findRun(world.store, attempt.run_seq);
+    assert(run);
+    // What waits for an instant or a gate lies in the store and goes on; a call that was under way is gone.
+    if (pending?.kind === 'held' && pending.gate !== undefined)
+      context.engine.held(attempt.seq, pending.gate);
+    else if (pending === undefined) conclude(world, run, attempt, { kind: 'interrupted' }, context);
+  }
+}
+
+/** What becomes of a routine's unfinished deliveries when it is deleted or disabled. */
+export function cancelDeliveries(
+  world: World,
+  routine: RoutineRow,
+  why: string,
+  engine: Engine,
+): void {
+  for (const run of openRuns(world.store, routine.key)) {
+    cancelDue(world.store, refOf(run));
+    const attempt = openAttemptOf(world.store, run.seq);
+    if (attempt) {
+      endAttempt(world.store, attempt.seq, world.now, 'cancelled', null);
+      engine.released(attempt.seq);
+    }
+    markFailed(
+      world.store,
+      run.seq,
+      world.now,
+      'cancelled',
+      `The routine was ${why} before its agent had answered.`,
+      null,
+    );
+    world.record({ kind: 'cancelled', routine: run.routine, run: run.id, data: { why } });
+  }
+  freeWorkers(world);
+}
+
+/** What becomes of them when the routine is replaced: the remaining attempts go to the new action. */
+export function redirectDeliveries(
+  world: World,
+  routine: RoutineRow,
+  action: Delivery,
+  agent: string,
+): void {
+  for (const run of openRuns(world.store, routine.key)) {
+    const old = JSON.parse(run.action) as Delivery;
+    const input = old.own_input ? { input: old.input, own_input: true } : {};
+    replaceDelivery(world.store, run.seq, JSON.stringify({ ...action, ...input }), agent);
+  }
+}
