@@ -371,7 +371,7 @@ export interface paths {
         };
         /** The world's clock, and what it waits for. */
         get: operations["getClock"];
-        /** Set the pace, or move `now` forward without running what lies between. */
+        /** Set the pace, or move `now` forward; what is due on the way runs at its own instant. */
         put: operations["setClock"];
         post?: never;
         delete?: never;
@@ -3381,7 +3381,7 @@ export interface operations {
                 run?: string;
                 /** @description Only entries about this routine, be it deleted or not. */
                 routine?: string;
-                /** @description How long to wait, in the world's time, for an entry when there is none. */
+                /** @description How long to wait, in the host's time, for an entry when there is none. */
                 wait?: string;
                 /** @description At most so many entries. */
                 limit?: components["schemas"]["JournalLimit"];

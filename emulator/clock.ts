@@ -1,7 +1,7 @@
 /**
  * Time. This file and ids.ts are the only ones that may read the host's clock or chance; everything else is handed an instant.
  */
-import { createClock } from '@sinonjs/fake-timers';
+import { createRequire } from 'node:module';
 
 /** A point in time, in milliseconds since the epoch. */
 export type Instant = number;
@@ -10,6 +10,8 @@ export const SECOND = 1_000;
 export const MINUTE = 60 * SECOND;
 export const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
+
+const require = createRequire(import.meta.url);
 
 /** The last instant that a JavaScript Date can hold; nothing is due after it. */
 export const INSTANT_MAX: Instant = 8_640_000_000_000_000;
@@ -41,6 +43,8 @@ export const systemClock: HostClock = {
 
 /** A clock that moves only when told to: for tests of what depends on the host. Never installed over the globals. */
 export function manualClock(startAt: Instant): HostClock & { tick(ms: number): void } {
+  // Loaded here: a start needs none of it.
+  const { createClock } = require('@sinonjs/fake-timers') as typeof import('@sinonjs/fake-timers');
   const clock = createClock(startAt);
   return {
     now: () => clock.now,

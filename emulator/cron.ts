@@ -1,6 +1,8 @@
 /** Five-field crons: read, refused, and how close together they fire. Pure. */
-import { CronExpressionParser } from 'cron-parser';
+import { createRequire } from 'node:module';
 import { INSTANT_MAX, MINUTE } from './clock.ts';
+
+const require = createRequire(import.meta.url);
 
 export type ScheduleReason =
   | 'cron-syntax'
@@ -178,6 +180,8 @@ function cronOf(
  * `?`, `L`, `#` and a random `H`.
  */
 function readField(field: Field, text: string): number[] | undefined {
+  // Loaded with the first cron: it brings a calendar library that a start does not need.
+  const { CronExpressionParser } = require('cron-parser') as typeof import('cron-parser');
   const members = new Set<number>();
   for (const item of text.split(',')) {
     if (!field.item.test(item)) return undefined;

@@ -7,9 +7,11 @@ import {
   addStuck,
   type DueRow,
   dueAfter,
+  hasConsequence,
   nextConsequence,
   nextDue,
-  nextOfSubject,
+  nextTrigger,
+  PARKED,
   takeDue,
 } from './store/due.ts';
 import type { Firing, World } from './world.ts';
@@ -98,6 +100,7 @@ export class Engine {
   #wakeWanted = false;
   #cancelTimer: (() => void) | undefined;
   #stopRequested = false;
+  #unpark: (() => void) | undefined;
   #heldGate: string | undefined;
   #heldByGates = new Map<number, string>();
   #turnsAtInstant = { at: -1, turns: 0 };
@@ -308,9 +311,12 @@ export class Engine {
       signal.addEventListener('abort', done, { once: true });
       cancel = () => signal.removeEventListener('abort', done);
     });
+    const forgotten = new Promise<void>((resolve) => {
+      this.#unpark = resolve;
+    });
     this.#driving = false;
     try {
-      await Promise.race([...waits, hungUp]);
+      await Promise.race([...waits, hungUp, forgotten]);
     } finally {
       this.#driving = true;
       cancel?.();
@@ -409,10 +415,21 @@ export class Engine {
     const { world } = this;
     if (this.busy) return false;
     const bound = Math.min(notAfter, ...[...this.#open.keys()].map((call) => call.deadline));
-    const next = nextOfSubject(world.store, subject, bound);
-    if (next) {
-      const stop = await this.drive({ limit: next.due_at, insideCall: this.#open.size > 0 });
+    const pending = hasConsequence(world.store, subject?.name);
+    const trigger =
+      subject?.triggers === false ? undefined : nextTrigger(world.store, subject?.name);
+    const consequence = pending ? nextConsequence(world.store) : undefined;
+    const next = Math.min(trigger?.due_at ?? PARKED, consequence?.due_at ?? PARKED);
+    const insideCall = this.#open.size > 0;
+    if (next <= bound) {
+      const stop = await this.drive({ limit: next, insideCall });
       return stop?.reason === 'end';
+    }
+    if (consequence && bound > world.now) {
+      // Its turn comes later than one wait may go: the clock goes as far, and the next wait goes on.
+      await this.drive({ limit: bound, insideCall });
+      world.turn(() => world.moveTo(bound), world.position);
+      return false;
     }
     const open = [...this.#open]
       .filter(([call]) => subject === undefined || call.subject === subject.name)
@@ -494,6 +511,7 @@ export class Engine {
 
   /** Drops what is under way: after a reset, a restore, or at the end. */
   forget(): void {
+    this.#unpark?.();
     this.#returned = [];
     this.#open.clear();
     this.#heldByGates.clear();
@@ -511,6 +529,3 @@ export class Engine {
     this.forget();
   }
 }
-
-/** Due, but only when something else ends: a delivery that waits for a worker. */
-export const PARKED: Instant = 8_000_000_000_000_000;

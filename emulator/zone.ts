@@ -2,8 +2,10 @@
  * Time zones: their names, and what their clocks show at an instant. What Intl says is kept as
  * spans of constant offset, because one question to Intl costs a hundred times a comparison.
  */
-import { WINDOWS_TO_IANA_MAP } from 'windows-iana';
+import { createRequire } from 'node:module';
 import { DAY, HOUR, INSTANT_MAX, type Instant, SECOND } from './clock.ts';
+
+const require = createRequire(import.meta.url);
 
 /**
  * What a zone's clock would show at an instant, as milliseconds since 1970-01-01T00:00 on that
@@ -67,10 +69,20 @@ const IANA_THREE_LETTERS = new Set(
   'CET EET EST GMT HST MET MST PRC ROC ROK UCT UTC WET'.split(' '),
 );
 
-const windowsNames = new Map<string, string>();
-for (const { windowsName, territory, iana } of WINDOWS_TO_IANA_MAP) {
-  if (territory === '001') windowsNames.set(windowsName.toLowerCase(), iana[0]);
+let windowsNames: Map<string, string> | undefined;
+
+function windowsName(name: string): string | undefined {
+  if (!windowsNames) {
+    // Loaded with the first zone: a start needs none of it.
+    const { WINDOWS_TO_IANA_MAP } = require('windows-iana') as typeof import('windows-iana');
+    const worldwide = WINDOWS_TO_IANA_MAP.filter(({ territory }) => territory === '001');
+    windowsNames = new Map(
+      worldwide.map(({ windowsName, iana }) => [windowsName.toLowerCase(), iana[0]]),
+    );
+  }
+  return windowsNames.get(name.toLowerCase());
 }
+
 const names = new Map<string, string | undefined>();
 const zones = new Map<string, Zone>();
 
@@ -91,7 +103,7 @@ function resolve(name: string): string | undefined {
   if (!/^[a-z]/i.test(name)) return undefined;
   if (name.length === 3 && !IANA_THREE_LETTERS.has(name.toUpperCase())) return undefined;
   try {
-    const timeZone = windowsNames.get(name.toLowerCase()) ?? name;
+    const timeZone = windowsName(name) ?? name;
     return new Intl.DateTimeFormat('en-US', { timeZone }).resolvedOptions().timeZone;
   } catch {
     return undefined;

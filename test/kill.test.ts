@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { replayJournal } from '../emulator/replay.ts';
-import { type Started, start } from './started.ts';
+import { type Json, type Started, start } from './started.ts';
 
 const CONTROL = '/_emulator/projects/local';
 const ROUTINES = '/api/projects/local/routines';
@@ -62,8 +62,8 @@ function timer(at: string): unknown {
   };
 }
 
-async function runsOf(emulator: Started, routine: string): Promise<any[]> {
-  const runs: any[] = [];
+async function runsOf(emulator: Started, routine: string): Promise<Json[]> {
+  const runs: Json[] = [];
   for (let after = ''; ; ) {
     const { body } = await emulator.ask(
       'GET',
@@ -75,9 +75,9 @@ async function runsOf(emulator: Started, routine: string): Promise<any[]> {
   }
 }
 
-async function untilAtRest(emulator: Started, routines: string[]): Promise<Map<string, any[]>> {
+async function untilAtRest(emulator: Started, routines: string[]): Promise<Map<string, Json[]>> {
   for (;;) {
-    const runs = new Map<string, any[]>();
+    const runs = new Map<string, Json[]>();
     for (const routine of routines) runs.set(routine, await runsOf(emulator, routine));
     const all = [...runs.values()].flat();
     if (all.every((run) => run.phase === 'completed' || run.phase === 'failed')) return runs;

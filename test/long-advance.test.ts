@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { every, type Started, start } from './started.ts';
+import { every, type Json, type Started, start } from './started.ts';
 
 const CONTROL = '/_emulator/projects/local';
 const ROUTINES = '/api/projects/local/routines';
@@ -21,7 +21,7 @@ async function startWith(routines: number, cron: string): Promise<Started> {
 async function advance(
   emulator: Started,
   to: string,
-  onLine: (line: any) => boolean | undefined,
+  onLine: (line: Json) => boolean | undefined,
 ): Promise<void> {
   const hangUp = new AbortController();
   try {
@@ -51,7 +51,7 @@ async function atRest(emulator: Started): Promise<{ now: string }> {
 }
 
 async function trace(emulator: Started): Promise<string[]> {
-  const entries: any[] = [];
+  const entries: Json[] = [];
   for (;;) {
     const after = entries.at(-1)?.seq ?? 0;
     const { body } = await emulator.ask(
@@ -121,7 +121,7 @@ describe('a long advance', () => {
       (line) => line.kind === 'instant' && ++instants === 20,
     );
     const middle = await atRest(cut);
-    let summary: any;
+    let summary: Json;
     await advance(cut, '2026-06-02T00:00:00Z', (line) => {
       summary = line;
       return false;

@@ -66,19 +66,15 @@ try {
       /foundrite ready url=(\S+)/,
     );
     if (!found) throw new Error(`it did not get ready: ${printed.stdout}${printed.stderr}`);
-    try {
-      const answer = await fetch(`${found[1]}/api/projects/local/routines`, {
-        headers: { authorization: 'Bearer t' },
-      });
-      const body = await answer.json();
-      if (answer.status !== 200 || !Array.isArray(body.data))
-        throw new Error(`${answer.status} ${JSON.stringify(body)}`);
-    } finally {
-      const ended = new Promise((resolve) => child.on('close', resolve));
-      child.kill('SIGTERM');
-      const code = await ended;
-      if (code !== 0) throw new Error(`it ended with ${code}`);
-    }
+    const ended = new Promise((resolve) => child.on('close', resolve));
+    const answer = await fetch(`${found[1]}/api/projects/local/routines`, {
+      headers: { authorization: 'Bearer t' },
+    }).finally(() => child.kill('SIGTERM'));
+    const body = await answer.json();
+    const code = await ended;
+    if (answer.status !== 200 || !Array.isArray(body.data))
+      throw new Error(`${answer.status} ${JSON.stringify(body)}`);
+    if (code !== 0) throw new Error(`it ended with ${code}`);
   });
 
   const oldNode = execFileSync('node', ['-p', 'process.versions.node'], {

@@ -4,11 +4,15 @@ import { fileURLToPath } from 'node:url';
 
 const BIN = fileURLToPath(new URL('../cli/bin.mjs', import.meta.url));
 
+/** What an answer says; each test states what it expects of it. */
+// biome-ignore lint/suspicious/noExplicitAny: answers are compared, not typed.
+export type Json = any;
+
 export interface Started {
   url: string;
   child: ChildProcess;
   /** Sends JSON with a token; answers the status and the parsed body. */
-  ask(method: string, path: string, body?: unknown): Promise<{ status: number; body: any }>;
+  ask(method: string, path: string, body?: unknown): Promise<{ status: number; body: Json }>;
   /** Ends it, by SIGTERM unless said otherwise, and waits until it is gone. */
   end(signal?: NodeJS.Signals): Promise<void>;
 }

@@ -37,5 +37,7 @@ function trap<Fn extends (...args: never[]) => unknown>(name: string, original: 
 
 globalThis.setTimeout = trap('setTimeout', globalThis.setTimeout);
 globalThis.setInterval = trap('setInterval', globalThis.setInterval);
+// biome-ignore lint/plugin: the trap itself must take what it replaces.
 Date.now = trap('Date.now', Date.now);
+// biome-ignore lint/plugin: the trap itself must take what it replaces.
 Math.random = trap('Math.random', Math.random);

@@ -1,5 +1,5 @@
 /** A world's clock by control: read, set and advanced; an advance is one answer, or a line per settled instant. */
-import { type Instant, isoInstant, parseDuration, SECOND } from '../clock.ts';
+import { INSTANT_MAX, type Instant, isoInstant, parseDuration, SECOND } from '../clock.ts';
 import type { Stop } from '../engine.ts';
 import { type ApiError, conflict, invalid, shown } from '../errors.ts';
 import type { Project } from '../projects.ts';
@@ -29,11 +29,20 @@ export function advance(call: Controlled): Answer | Response | Promise<Answer> {
   return whole(project, limit, { signal: abort.signal, wallMaxMs, firedMax });
 }
 
+function tooFar(param: string): ApiError {
+  return invalid(
+    `The clock ends at ${isoInstant(INSTANT_MAX)}. Name an instant before that.`,
+    param,
+    'clock/ends',
+  );
+}
+
 function readLimit(call: Controlled, project: Project): Instant | 'idle' {
   const { world } = project;
   const body = bodyAs('AdvanceRequest', call.body);
   if ('until' in body) return 'idle';
   const to = 'by' in body ? world.now + readDuration(body.by, 'by') : readInstant(body.to, 'to');
+  if (to > INSTANT_MAX) throw tooFar('by' in body ? 'by' : 'to');
   if (to < world.now) throw backwards(to, world.now, 'to');
   return to;
 }
@@ -148,6 +157,16 @@ function viewFiring(firing: Firing): Record<string, unknown> {
   };
 }
 
+/** Goes all the way, past gates and long stretches; only what is stuck is in its way. */
+async function advanceTo(project: Project, now: Instant): Promise<void> {
+  for (;;) {
+    const stop = await project.engine.advance({ limit: now });
+    if (stop.reason === 'end' || stop.reason === 'cancelled') return;
+    if (stop.reason === 'stuck')
+      throw conflict(`The clock cannot go on: ${stop.detail}.`, 'clock/never-skips-due-work');
+  }
+}
+
 export async function setClock(call: Controlled): Promise<Answer> {
   const project = projectOf(call);
   const { world, engine } = project;
@@ -156,7 +175,7 @@ export async function setClock(call: Controlled): Promise<Answer> {
   if (now !== undefined && now < world.now) throw backwards(now, world.now, 'now');
   if (now !== undefined && engine.advancing) throw busy();
   // What is due on the way runs: setting the clock is no way around it.
-  if (now !== undefined) await engine.advance({ limit: now });
+  if (now !== undefined) await advanceTo(project, now);
   controlTurn(call, project, 'setClock', () =>
     world.setClock({ now, rate: body.rate, skip: body.skip }),
   );

@@ -108,7 +108,8 @@ export function fire(call: Controlled): Answer {
       event ? { event: body.payload ?? {} } : { scheduledFireAt: at },
     );
   });
-  world.fired = [];
+  // It is answered here: an advance that is under way lists only what fired by itself.
+  const firing = world.fired.pop();
   return {
     status: 200,
     body: {
@@ -116,7 +117,7 @@ export function fire(call: Controlled): Answer {
       trigger: routine.trigger_name,
       at: isoInstant(world.now),
       run: run.id,
-      late: false,
+      late: firing?.late ?? false,
     },
   };
 }

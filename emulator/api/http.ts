@@ -48,15 +48,18 @@ export class Disconnected extends TypeError {
 }
 
 export function toResponse(answer: Answer, now: number, id: string): Response {
-  const headers = new Headers(answer.headers);
-  headers.set('x-foundrite-now', isoInstant(now));
-  headers.set('x-request-id', id);
+  // A plain object: node-server writes it as it is, and need not read a Headers back.
+  const headers: Record<string, string> = {
+    ...answer.headers,
+    'x-foundrite-now': isoInstant(now),
+    'x-request-id': id,
+  };
   const empty =
     answer.text === '' || answer.status === 204 || answer.status === 205 || answer.status === 304;
   if (answer.text !== undefined)
     return new Response(empty ? null : answer.text, { status: answer.status, headers });
   if (answer.body === undefined) return new Response(null, { status: answer.status, headers });
-  headers.set('content-type', 'application/json');
+  headers['content-type'] = 'application/json';
   return new Response(JSON.stringify(answer.body), { status: answer.status, headers });
 }
 

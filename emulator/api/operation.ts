@@ -8,7 +8,7 @@ import type { Project } from '../projects.ts';
 import { choose, requireToken, requireVersionAndHeader } from './admit.ts';
 import { readProjectName } from './controlled.ts';
 import { type AppContext, Disconnected, decode, rawPath, requestId, toResponse } from './http.ts';
-import { type Answer, type Input, type Operation, readJson } from './input.ts';
+import { type Answer, type Input, type Operation, readJson, type Subject } from './input.ts';
 
 /** Larger bodies are refused before they are read into the world. */
 const BODY_BYTES_MAX = 16 * 1024 * 1024;
@@ -22,18 +22,17 @@ const READS_MAX = 1_000;
 /** The service's gateway cuts a call that has not answered after about this long (contract/agents.md 11.2). */
 const GATEWAY_CUT_MS = 2 * MINUTE;
 
-export async function answerOperation(
+export function answerOperation(
   c: AppContext,
   emulated: Emulated,
   operations: Operation[],
   path: string,
-): Promise<Response> {
+): Response | Promise<Response> {
   const name = readProjectName(decode(rawPath(c.req.url).split('/')[3] ?? ''));
   const principal = requireToken(c, emulated, emulated.projects.find(name));
   const project = emulated.projects.get(name);
   const { operation, params } = choose(c, operations, path);
   const { world } = project;
-  const text = c.req.method === 'GET' ? '' : await readText(c);
   const question = c.req.url.indexOf('?');
   const query = new URLSearchParams(question < 0 ? '' : c.req.url.slice(question));
   const input: Input = {
@@ -44,10 +43,15 @@ export async function answerOperation(
     body: undefined,
     url: c.req.url,
   };
-  const request: Requested = { c, operation, input, text, principal };
-  const struck = c.env?.replayed ? undefined : strike(project, operation.id);
-  const answer = struck ? await throughOwnFault(struck, request) : await perform(request);
-  return toResponse(answer, world.now, requestId(c));
+  // What needs no waiting is answered at once: the socket then takes its short way.
+  const answer = (text: string): Response | Promise<Response> => {
+    const request: Requested = { c, operation, input, text, principal };
+    const struck = c.env?.replayed ? undefined : strike(project, operation.id);
+    const given = struck ? throughOwnFault(struck, request) : perform(request);
+    const respond = (one: Answer) => toResponse(one, world.now, requestId(c));
+    return given instanceof Promise ? given.then(respond) : respond(given);
+  };
+  return c.req.method === 'GET' ? answer('') : readText(c).then(answer);
 }
 
 /**
@@ -85,7 +89,7 @@ async function readText(c: AppContext): Promise<string> {
   });
 }
 
-async function perform(request: Requested): Promise<Answer> {
+function perform(request: Requested): Answer | Promise<Answer> {
   const { operation, input } = request;
   requireVersionAndHeader(input, operation);
   switch (operation.kind) {
@@ -162,12 +166,18 @@ function journal(request: Requested, status: number, error?: ApiError, line?: nu
  * A read. With skip, one that would tell its caller nothing new is a wait: the world moves from due instant to due instant
  * of its subject until the answer differs, at most `skip_max`.
  */
-async function read(request: Requested): Promise<Answer> {
+function read(request: Requested): Answer | Promise<Answer> {
+  const { c, operation, input } = request;
+  const answer = operation.handle(input) as Answer;
+  const subject = input.project.world.skip ? operation.subject?.(input, answer) : undefined;
+  const wait = subject !== undefined && c.req.header('x-foundrite-peek') === undefined;
+  return wait ? readOn(request, answer, subject) : answer;
+}
+
+async function readOn(request: Requested, first: Answer, subject: Subject): Promise<Answer> {
   const { c, operation, input, principal } = request;
   const { world, engine, reads } = input.project;
-  let answer = operation.handle(input) as Answer;
-  const subject = world.skip ? operation.subject?.(input, answer) : undefined;
-  if (subject === undefined || c.req.header('x-foundrite-peek') !== undefined) return answer;
+  let answer = first;
   const key = `${principal} ${c.req.url}`;
   const last = reads.get(key);
   let said = fingerprint(answer);
@@ -216,9 +226,12 @@ async function throughOwnFault(fault: Fault, request: Requested): Promise<Answer
         `The answer to ${operation.id} (fault timeout)`,
       );
       return hangUp(request);
-    case 'gate':
+    case 'gate': {
+      const { epoch } = world;
       await engine.gate(fault.name);
-      return perform(request);
+      // A reset made another world of it: a gate of the old one is dropped.
+      return world.epoch === epoch ? perform(request) : hangUp(request);
+    }
     case 'disconnect':
       return hangUp(request);
     case 'lose_response':

@@ -12,7 +12,7 @@ import {
 } from '../profile.ts';
 import type { Project } from '../projects.ts';
 import { listStuck } from '../store/due.ts';
-import { freeWorkers } from '../work/delivery.ts';
+import { freeQueued, freeWorkers } from '../work/delivery.ts';
 import { readInstant, viewClock } from './clock.ts';
 import { type Controlled, controlTurn, projectOf, readProjectName } from './controlled.ts';
 import { viewPlan } from './faults.ts';
@@ -53,6 +53,7 @@ export function update(call: Controlled): Answer {
     project.world.profile = profile;
     project.world.save();
     freeWorkers(project.world);
+    freeQueued(project.world);
   });
   return { status: 200, body: viewProject(project) };
 }

@@ -75,26 +75,29 @@ export function dueAfter(store: Store, row: DueRow): DueRow | undefined {
   return next?.due_at === row.due_at && next.class === row.class ? next : undefined;
 }
 
+/** Where rows lie that are due only when something else ends: a delivery that waits for a worker. */
+export const PARKED: Instant = 8_000_000_000_000_000;
+
 /** The next thing that follows from the past, whoever waits for it. */
 export function nextConsequence(store: Store): DueRow | undefined {
-  return store.sql('SELECT * FROM due WHERE class = 0 ORDER BY due_at, class, seq LIMIT 1').get() as
-    | DueRow
-    | undefined;
+  return store
+    .sql('SELECT * FROM due WHERE class = 0 AND due_at < ? ORDER BY due_at, class, seq LIMIT 1')
+    .get(PARKED) as DueRow | undefined;
 }
 
-/** The next consequence of one subject, or of any, and its next trigger where that counts; never a deadline. */
-export function nextOfSubject(
-  store: Store,
-  subject: { name: string; triggers: boolean } | undefined,
-  notAfter: Instant,
-): DueRow | undefined {
+/** The next trigger of one subject, or of any. */
+export function nextTrigger(store: Store, subject: string | undefined): DueRow | undefined {
   const whose = subject === undefined ? '' : 'AND subject = ?';
-  const last = subject?.triggers === false ? CONSEQUENCE : TRIGGER;
   return store
-    .sql(
-      `SELECT * FROM due WHERE due_at <= ? AND class <= ? ${whose} ORDER BY due_at, class, seq LIMIT 1`,
-    )
-    .get(notAfter, last, ...(subject === undefined ? [] : [subject.name])) as DueRow | undefined;
+    .sql(`SELECT * FROM due WHERE class = 1 ${whose} ORDER BY due_at, class, seq LIMIT 1`)
+    .get(...(subject === undefined ? [] : [subject])) as DueRow | undefined;
+}
+
+/** Whether anything follows from the past for a subject, be it that it waits for something else. */
+export function hasConsequence(store: Store, subject: string | undefined): boolean {
+  if (subject === undefined) return nextConsequence(store) !== undefined;
+  const found = store.sql('SELECT 1 FROM due WHERE class = 0 AND subject = ? LIMIT 1').get(subject);
+  return found !== undefined;
 }
 
 /** Rows of one kind that should have run before an instant. */
@@ -105,10 +108,10 @@ export function overdue(store: Store, kind: string, before: Instant): DueRow[] {
 }
 
 /** What waits for something else to end, in the order in which it came. */
-export function parkedRows(store: Store, parkedAt: Instant, kind: string): DueRow[] {
+export function parkedRows(store: Store, kind: string): DueRow[] {
   return store
     .sql('SELECT * FROM due WHERE due_at = ? AND kind = ? ORDER BY due_at, class, seq')
-    .all(parkedAt, kind) as DueRow[];
+    .all(PARKED, kind) as DueRow[];
 }
 
 export function countDue(store: Store): number {

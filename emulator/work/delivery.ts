@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { type Instant, isoInstant } from '../clock.ts';
 import type { AgentCall } from '../downstream.ts';
 import { callAgent, type Forward } from '../endpoint.ts';
-import { type Call, type DueHandler, type Engine, PARKED } from '../engine.ts';
+import type { Call, DueHandler, Engine } from '../engine.ts';
 import { type Arrival, type Fault, type FaultPlan, throughFault } from '../faults.ts';
 import { answerId } from '../replies.ts';
 import { nextStep, type Outcome, type RetryPolicy } from '../retry.ts';
-import { CONSEQUENCE, cancelDue, DEADLINE, type DueRow, parkedRows } from '../store/due.ts';
+import { CONSEQUENCE, cancelDue, DEADLINE, type DueRow, PARKED, parkedRows } from '../store/due.ts';
 import {
   type AttemptRow,
   addAttempt,
@@ -292,9 +292,18 @@ function followUp(world: World, run: RunRow): void {
 export function freeWorkers(world: World): void {
   const workers = world.profile.settings.worker_concurrency;
   let free = workers === 0 ? Number.MAX_SAFE_INTEGER : workers - countOpenAttempts(world.store);
-  for (const row of parkedRows(world.store, PARKED, 'after a worker')) {
+  for (const row of parkedRows(world.store, 'after a worker')) {
     if (free <= 0) return;
     free -= 1;
+    const run = findRun(world.store, Number(row.ref.slice('run:'.length)));
+    if (run) wakeParked(world, row.ref, run);
+  }
+}
+
+/** Lets go of what waits for another run of its routine: when runs may overlap after all. Inside a turn. */
+export function freeQueued(world: World): void {
+  if (world.profile.switches.overlap === 'queue') return;
+  for (const row of parkedRows(world.store, 'after a run')) {
     const run = findRun(world.store, Number(row.ref.slice('run:'.length)));
     if (run) wakeParked(world, row.ref, run);
   }

@@ -22,17 +22,19 @@ import { deliveryIds, park, queueAttempt, subjectOf } from './delivery.ts';
 const compiled = new Map<string, Schedule>();
 const COMPILED_MAX = 20_000;
 
-function scheduleOf(world: World, trigger: Extract<Trigger, { type: 'schedule' }>): Schedule {
+/** Undefined for a cron that never fires: one that the day rule of now reads otherwise than the one it was put under. */
+function scheduleOf(
+  world: World,
+  trigger: Extract<Trigger, { type: 'schedule' }>,
+): Schedule | undefined {
   const { cron_days: days, cron_gap: gap, cron_repeat: repeat } = world.profile.switches;
   const key = `${trigger.cron_expression}|${trigger.time_zone}|${days}|${gap}|${repeat}`;
   let found = compiled.get(key);
   if (!found) {
     const cron = readCron(trigger.cron_expression, days);
     const zone = readZone(trigger.time_zone);
-    assert(
-      cron.kind === 'cron' && zone !== undefined,
-      'a stored schedule was valid when it was put',
-    );
+    if (cron.kind === 'problem') return undefined;
+    assert(zone !== undefined, 'a stored zone was known when it was put');
     found = schedule(cron, zone, { gap, repeat });
     if (compiled.size >= COMPILED_MAX) compiled.clear();
     compiled.set(key, found);
@@ -52,8 +54,17 @@ export function disarm(world: World, routine: RoutineRow): void {
   cancelDue(world.store, routine.key);
 }
 
+function nextOf(
+  world: World,
+  trigger: Extract<Trigger, { type: 'schedule' }>,
+  after: Instant,
+): Instant | undefined {
+  const plan = scheduleOf(world, trigger);
+  return plan && nextFireAt(plan, after);
+}
+
 function nextFiring(world: World, trigger: Trigger, after: Instant): Instant | undefined {
-  if (trigger.type === 'schedule') return nextFireAt(scheduleOf(world, trigger), after);
+  if (trigger.type === 'schedule') return nextOf(world, trigger, after);
   if (trigger.type !== 'timer' || trigger.fired) return undefined;
   if (trigger.at > after) return trigger.at;
   return isDueForHost(world, trigger.at) ? after : undefined;
@@ -73,7 +84,7 @@ function fireTrigger(world: World, item: DueRow): void {
   assert(routine, `no routine for ${item.ref}`);
   const trigger = JSON.parse(routine.trigger) as Trigger;
   if (trigger.type === 'schedule') {
-    const next = nextFireAt(scheduleOf(world, trigger), world.now);
+    const next = nextOf(world, trigger, world.now);
     if (next !== undefined) world.addDue(next, TRIGGER, 'trigger', routine.key, item.subject);
   } else if (trigger.type === 'timer') {
     markTimerFired(world, routine, trigger);
@@ -228,20 +239,19 @@ export function applyLate(world: World, now: Instant): void {
       continue;
     }
     if (trigger.type !== 'schedule' || schedules === 'all') continue;
-    const plan = scheduleOf(world, trigger);
     let missed = 1;
     let last = item.due_at;
     for (
-      let at = nextFireAt(plan, last);
+      let at = nextOf(world, trigger, last);
       at !== undefined && at <= now;
-      at = nextFireAt(plan, last)
+      at = nextOf(world, trigger, last)
     ) {
       missed += 1;
       last = at;
     }
     cancelDue(world.store, item.ref);
     const once = schedules === 'once';
-    const next = once ? last : nextFireAt(plan, now);
+    const next = once ? last : nextOf(world, trigger, now);
     if (next !== undefined) world.addDue(next, TRIGGER, 'trigger', routine.key, item.subject);
     const count = once ? missed - 1 : missed;
     world.record({

@@ -5,8 +5,10 @@
 // ids (SHA-256 of seed, purpose, parent, ordinal); JSON.stringify of the action, of both journal lines. A hundred firings are one transaction.
 // Left out, so that they count as the engine's cost: turns (three per instant and hundred), the world's position row, parsing of triggers, actions,
 // definitions and bodies, faults, retry policy, the agent's answer and its ids, the list of firings and its JSON.
+
+import { readCron } from '../../emulator/cron.ts';
 import { drawFrom } from '../../emulator/ids.ts';
-import { nextFireAt, readCron, schedule } from '../../emulator/schedule.ts';
+import { nextFireAt, schedule } from '../../emulator/schedule.ts';
 import { FIRING, TRIM, TRIM_EVERY } from './statements.mjs';
 
 const BATCH = 100;

@@ -118,7 +118,7 @@ function printHttp({ rows, rounds, seconds, connections }) {
       'Foundrite',
       'bare Hono',
       'ratio',
-      'CPU µs each, of bare',
+      'server CPU µs each: ours, bare',
       'p99 ms',
       'RSS MB after',
       'generator CPU',
