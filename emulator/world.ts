@@ -170,10 +170,17 @@ export class World {
     this.save();
   }
 
+  /** A number that grows within the world, for what must keep its order. Kept with the position, so it costs no write. */
+  nextSeq(): number {
+    assert(this.#inTurn);
+    this.#dueSeq += 1;
+    return this.#dueSeq;
+  }
+
   /** Something that will happen; `subject` is whose reader waits for it. */
   addDue(dueAt: Instant, dueClass: DueClass, kind: string, ref: string, subject: string): void {
-    this.#dueSeq += 1;
-    addDue(this.store, { due_at: dueAt, class: dueClass, seq: this.#dueSeq, kind, ref, subject });
+    const seq = this.nextSeq();
+    addDue(this.store, { due_at: dueAt, class: dueClass, seq, kind, ref, subject });
   }
 
   /** Keeps the next line of the journal for what came in: its effects are written before its status is known. */

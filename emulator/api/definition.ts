@@ -208,6 +208,7 @@ function checkAgent(world: World, name: string, field: string): void {
       'routine/agent-exists',
     );
   }
+  if (switches.require_agent_identity === 'off' && switches.workflow_agents === 'accept') return;
   const kind = kindOf(version);
   if (kind === 'prompt' && switches.require_agent_identity === 'on') {
     throw invalid(

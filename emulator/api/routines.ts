@@ -4,6 +4,7 @@ import {
   type Action,
   deleteRoutine,
   findRoutine,
+  nextKeyOf,
   pageRoutines,
   placeOf,
   putRoutine,
@@ -95,9 +96,9 @@ function createOrUpdate(input: Input): Answer {
   const trigger = readTrigger(world, triggerName, rawTrigger as Record<string, unknown>, before);
   const action = readAction(world, body.action as Record<string, unknown>);
   const routine: RoutineRow = {
-    key: before?.key ?? `${name}#${world.ordinal(`routine ${name}`)}`,
+    key: before?.key ?? nextKeyOf(world.store, name),
     name,
-    seq: before?.seq ?? world.ordinal('routine'),
+    seq: before?.seq ?? world.nextSeq(),
     description: body.description ?? '',
     enabled: body.enabled === false ? 0 : 1,
     trigger_name: triggerName,

@@ -4,9 +4,9 @@ import type { Store } from './store.ts';
 
 export const ROUTINE_TABLES = `
 CREATE TABLE routine (
-  key TEXT PRIMARY KEY,
+  seq INTEGER PRIMARY KEY,
+  key TEXT NOT NULL,
   name TEXT NOT NULL UNIQUE,
-  seq INTEGER NOT NULL UNIQUE,
   description TEXT NOT NULL,
   enabled INTEGER NOT NULL,
   trigger_name TEXT NOT NULL,
@@ -17,7 +17,7 @@ CREATE TABLE routine (
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL
 ) STRICT;
-CREATE TABLE routine_gone (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE routine_gone (name TEXT PRIMARY KEY, seq INTEGER NOT NULL, times INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 `;
 
 export interface RoutineRow {
@@ -70,14 +70,22 @@ export function findRoutine(store: Store, name: string): RoutineRow | undefined 
   return store.sql('SELECT * FROM routine WHERE name = ?').get(name) as RoutineRow | undefined;
 }
 
+/** The routine that is meant, and not another of its name. */
 export function findRoutineByKey(store: Store, key: string): RoutineRow | undefined {
-  return store.sql('SELECT * FROM routine WHERE key = ?').get(key) as RoutineRow | undefined;
+  const row = findRoutine(store, key.slice(0, key.lastIndexOf('#')));
+  return row?.key === key ? row : undefined;
+}
+
+/** The key of the next routine of a name: they are counted as they go. */
+export function nextKeyOf(store: Store, name: string): string {
+  const gone = store.sql('SELECT times FROM routine_gone WHERE name = ?').get(name);
+  return `${name}#${((gone as { times: number } | undefined)?.times ?? 0) + 1}`;
 }
 
 export function putRoutine(store: Store, row: RoutineRow): void {
   store
     .sql(
-      `INSERT OR REPLACE INTO routine VALUES (@key, @name, @seq, @description, @enabled, @trigger_name, @trigger_type,
+      `INSERT OR REPLACE INTO routine VALUES (@seq, @key, @name, @description, @enabled, @trigger_name, @trigger_type,
        @trigger, @action, @identity, @created_at, @updated_at)`,
     )
     .run(row);
@@ -88,8 +96,13 @@ export function deleteRoutine(
   store: Store,
   routine: { key: string; name: string; seq: number },
 ): void {
-  store.sql('DELETE FROM routine WHERE key = ?').run(routine.key);
-  store.sql('INSERT OR REPLACE INTO routine_gone VALUES (?, ?)').run(routine.name, routine.seq);
+  store.sql('DELETE FROM routine WHERE name = ?').run(routine.name);
+  store
+    .sql(
+      `INSERT INTO routine_gone VALUES (?, ?, 1)
+       ON CONFLICT (name) DO UPDATE SET seq = excluded.seq, times = times + 1`,
+    )
+    .run(routine.name, routine.seq);
 }
 
 /** Where a routine stands or stood in the order of creation. */
