@@ -13,8 +13,9 @@ export async function start(flags: Record<string, unknown>): Promise<void> {
   // A reader that goes away, as in "foundrite start | head", is no reason to end.
   process.stdout.on('error', () => {});
   const line = readyLine(launched);
-  process.stdout.write(`${banner(launched, coloured(process.env, process.stdout.isTTY))}${line}\n`);
+  // Before the line: who has read the line may look for the file.
   writeReadyFile(options.readyFile, line);
+  process.stdout.write(`${banner(launched, coloured(process.env, process.stdout.isTTY))}${line}\n`);
 }
 
 /** npm passes Ctrl-C on although the terminal has sent it already: two that come so close are one. */
@@ -58,7 +59,7 @@ function banner({ serving, emulator, certificate }: Launched, colour: boolean): 
     ['store', store === 'memory' ? `memory ${faint('(--data-dir keeps it)')}` : store],
     [
       'rules',
-      `${assumedRules} assumed rules are in force ${faint('(listed by /_emulator/health)')}`,
+      `${assumedRules} assumed rules are in force ${faint('(those with a switch: /_emulator/health)')}`,
     ],
     ['try', strong(`export AZURE_AI_PROJECT_ENDPOINT=${serving.httpsUrl}/api/projects/local`)],
     ['or', `foundrite exec -- CMD ${faint('(trust, tokens and endpoint are set for CMD)')}`],

@@ -266,6 +266,33 @@ function defaultSettings(): Record<string, number> {
 /** How many rules of the ledger are assumed: a test counts them, so that starting need not read the ledger. */
 export const ASSUMED_RULES = 51;
 
+/** The switches of assumed rules: the others choose between sources that disagree. */
+export const ASSUMED_SWITCHES: readonly SwitchName[] = [
+  'conversation_conflict',
+  'dispatch_when_disabled',
+  'dispatch_repeat',
+  'retry_after',
+  'on_delete',
+  'on_disable',
+  'on_replace',
+  'overlap',
+  'unknown_api_version',
+  'default_order',
+  'limit_out_of_range',
+  'routine_names',
+  'agent_checked',
+  'workflow_agents',
+  'runs_of_recreated',
+  'trigger_names',
+  'cron_days',
+  'cron_gap',
+  'cron_repeat',
+  'after_timer',
+  'enable_rearms_timer',
+  'late_schedule',
+  'late_timer',
+];
+
 function nearest(word: string, words: string[]): string {
   const near = words.filter(
     (other) =>

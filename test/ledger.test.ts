@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { type Rule, readRules, rule, rules, SOURCES } from '../contracts/ledger.ts';
 import { document } from '../contracts/openapi.ts';
 import { parseDuration } from '../emulator/clock.ts';
-import { ASSUMED_RULES, SETTINGS, SWITCHES } from '../emulator/profile.ts';
+import { ASSUMED_RULES, ASSUMED_SWITCHES, SETTINGS, SWITCHES } from '../emulator/profile.ts';
 
 const root = new URL('../', import.meta.url);
 const PAGES: Record<string, string[]> = {
@@ -189,4 +189,6 @@ test('every rule that the code or openapi.yaml names is in the ledger', () => {
 
 test("the number of assumed rules that start prints is the ledger's", () => {
   expect(ASSUMED_RULES).toBe(rules().filter(({ basis }) => basis === 'assumed').length);
+  const switches = rules().filter((each) => each.basis === 'assumed' && each.switch !== undefined);
+  expect([...ASSUMED_SWITCHES].sort()).toEqual(switches.map((each) => each.switch).sort());
 });

@@ -3,6 +3,7 @@ import { isoInstant } from '../clock.ts';
 import type { Emulated } from '../emulator.ts';
 import { invalid } from '../errors.ts';
 import {
+  ASSUMED_SWITCHES,
   chooseProfile,
   isProblem,
   type Profile,
@@ -130,9 +131,9 @@ export function health(emulated: Emulated): Record<string, unknown> {
     })),
     switches: changedSwitches(project.world.profile),
   }));
-  const assumed = Object.entries(SWITCHES).map(([name, { rule }]) => ({
-    rule,
-    value: emulated.profile.switches[name as keyof typeof SWITCHES],
+  const assumed = ASSUMED_SWITCHES.map((name) => ({
+    rule: SWITCHES[name].rule,
+    value: emulated.profile.switches[name],
   }));
   return {
     status: projects.some((project) => project.stuck.length > 0) ? 'stuck' : 'ok',
