@@ -3,7 +3,7 @@ import { Hono } from 'hono';
 import { requireToken } from './api/admit.ts';
 import { agentOperations, agentRoutesNotEmulated, notEmulated } from './api/agents.ts';
 import { controlOperations } from './api/control.ts';
-import { type AppContext, type Connection, Disconnected, rawPath, requestId } from './api/http.ts';
+import { type Connection, Disconnected, rawPath, requestId } from './api/http.ts';
 import type { Operation } from './api/input.ts';
 import { answerOperation } from './api/operation.ts';
 import { routineOperations } from './api/routines.ts';
@@ -15,23 +15,14 @@ import { answerIdentity } from './identity.ts';
 const LOOPBACK_HOSTS = ['localhost', '127.0.0.1', '[::1]', 'host.docker.internal'];
 const SERVICE_HOST = /(?:^|\.)services\.ai\.azure\.com$/;
 
-export function createApp(emulated: Emulated): Hono<{ Bindings: Connection }> {
+export interface App {
+  fetch(request: Request, env: Connection): Response | Promise<Response>;
+}
+
+export function createApp(emulated: Emulated): App {
   // The raw path: a name may hold an encoded slash or colon, and the verb is split off before anything is decoded.
   const app = new Hono<{ Bindings: Connection }>({ getPath: (request) => rawPath(request.url) });
   const known = new Set([...LOOPBACK_HOSTS, ...emulated.hostNames]);
-
-  app.use(async (c, next) => {
-    const host = hostOf(c.req.raw);
-    if (!known.has(host) && !SERVICE_HOST.test(host)) {
-      throw new ApiError({
-        status: 421,
-        code: 'misdirected_request',
-        message: `This emulator does not answer for the host '${host}'. Use localhost or 127.0.0.1, or start it with --tls-name ${host}.`,
-        rule: 'request/known-host',
-      });
-    }
-    await next();
-  });
 
   const byPath = new Map<string, Operation[]>();
   for (const operation of [...routineOperations, ...agentOperations]) {
@@ -62,8 +53,24 @@ export function createApp(emulated: Emulated): Hono<{ Bindings: Connection }> {
       rule: 'request/route-known',
     });
   });
-  app.onError((error, c) => errorResponse(error, c, emulated));
-  return app;
+  app.onError((error, c) => errorResponse(error, c.req.raw, emulated));
+  return {
+    fetch(request, env) {
+      // Before the app, and not as its middleware: one of those makes every answer wait for a promise.
+      const host = hostOf(request);
+      if (known.has(host) || SERVICE_HOST.test(host)) return app.fetch(request, env);
+      return errorResponse(misdirected(host), request, emulated);
+    },
+  };
+}
+
+function misdirected(host: string): ApiError {
+  return new ApiError({
+    status: 421,
+    code: 'misdirected_request',
+    message: `This emulator does not answer for the host '${host}'. Use localhost or 127.0.0.1, or start it with --tls-name ${host}.`,
+    rule: 'request/known-host',
+  });
 }
 
 function hostOf(request: Request): string {
@@ -72,7 +79,7 @@ function hostOf(request: Request): string {
 }
 
 /** The one place that turns an error into an answer. */
-function errorResponse(error: unknown, c: AppContext, emulated: Emulated): Response {
+function errorResponse(error: unknown, request: Request, emulated: Emulated): Response {
   if (error instanceof Disconnected) throw error;
   const api =
     error instanceof ApiError
@@ -83,11 +90,11 @@ function errorResponse(error: unknown, c: AppContext, emulated: Emulated): Respo
           message: 'Foundrite failed; this is a bug. The message is on its stderr.',
           type: 'server_error',
         });
-  if (api !== error) emulated.bug(error, `${c.req.method} ${c.req.url}`);
-  const now = currentNow(c, emulated);
+  if (api !== error) emulated.bug(error, `${request.method} ${request.url}`);
+  const now = currentNow(request, emulated);
   const headers = new Headers({
     'content-type': 'application/json',
-    'x-request-id': requestId(c),
+    'x-request-id': requestId(request),
     ...api.headers,
   });
   if (now !== undefined) headers.set('x-foundrite-now', now);
@@ -97,8 +104,8 @@ function errorResponse(error: unknown, c: AppContext, emulated: Emulated): Respo
   return new Response(JSON.stringify(body), { status: api.status, headers });
 }
 
-function currentNow(c: AppContext, emulated: Emulated): string {
-  const path = rawPath(c.req.url);
+function currentNow(request: Request, emulated: Emulated): string {
+  const path = rawPath(request.url);
   const open = emulated.projects.list().find(({ world }) => {
     const name = encodeURIComponent(world.project);
     return (

@@ -14,6 +14,7 @@ import {
   PARKED,
   takeDue,
 } from './store/due.ts';
+import { Waits } from './waits.ts';
 import type { Firing, World } from './world.ts';
 
 /** Runs one due row inside a turn. What must reach the outside is returned and called after the turn is committed. */
@@ -69,18 +70,10 @@ export interface Followed {
   triggers: boolean;
 }
 
-/** A call that is blocked; `until` is the instant that it needs. */
-export interface Wait {
-  what: string;
-  until: Instant | undefined;
-}
-
 /** Rows of one instant and class that share a turn. Fixed, so that the order never depends on how fast the machine is. */
 const BATCH = 100;
 /** How long the engine works before it lets requests in. */
 const SLICE_MS = 10;
-/** How long a blocked call waits at rate 0 before it says what it waits for. */
-const BLOCKED_NOTICE_MS = 5_000;
 
 export interface EngineOptions {
   host: HostClock;
@@ -107,13 +100,14 @@ export class Engine {
   #closed = false;
   /** True while a control call advances the clock. */
   advancing = false;
-  readonly #waiting = new Set<Wait>();
-  readonly #gates = new Map<string, (() => void)[]>();
+  /** Clients that are blocked until the clock moves or a gate opens. */
+  readonly waits: Waits;
 
   constructor(world: World, handlers: Record<string, DueHandler>, options: EngineOptions) {
     this.world = world;
     this.#handlers = handlers;
     this.#options = options;
+    this.waits = new Waits(this, options);
   }
 
   /** Runs everything due up to the limit, instant by instant, and moves the clock there. Never undoes what is done. */
@@ -335,6 +329,10 @@ export class Engine {
     }
   }
 
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   get busy(): boolean {
     return this.#driving || this.advancing;
   }
@@ -360,13 +358,8 @@ export class Engine {
       kind: 'call' as const,
       what: call.subject,
     }));
-    const gates = new Set([...this.#heldByGates.values(), ...this.#gates.keys()]);
+    const gates = new Set([...this.#heldByGates.values(), ...this.waits.gates]);
     return [...calls, ...[...gates].map((what) => ({ kind: 'gate' as const, what }))];
-  }
-
-  /** Calls that are blocked until the clock moves. */
-  get waitingFor(): Wait[] {
-    return [...this.#waiting];
   }
 
   /** Runs to a limit for a control call: the only driver meanwhile. */
@@ -440,75 +433,6 @@ export class Engine {
     return true;
   }
 
-  /** Blocks until the world has reached an instant. With skip the wait itself moves the clock. */
-  async reach(at: Instant, what: string): Promise<void> {
-    const { world } = this;
-    const { epoch } = world;
-    const wait: Wait = { what, until: at };
-    const over = () => world.now >= at || world.epoch !== epoch || this.#closed;
-    const reached = new Promise<void>((resolve) => {
-      const off = world.onTurn(() => {
-        if (!over()) return;
-        off();
-        resolve();
-      });
-    });
-    const cancelNotice = this.#options.host.after(BLOCKED_NOTICE_MS, () =>
-      this.#noticeBlocked(wait),
-    );
-    this.#waiting.add(wait);
-    try {
-      world.turn(() => world.addDue(at, 0, 'wake', 'wake', 'wake'));
-      if (world.skip && !this.busy) {
-        const from = world.now;
-        await this.drive({ limit: at });
-        world.turn(() => this.recordSkip(from, what));
-      }
-      this.wake();
-      await reached;
-    } finally {
-      cancelNotice();
-      this.#waiting.delete(wait);
-    }
-  }
-
-  /** Each move of the clock by a wait is a line with its cause. Inside a turn. */
-  recordSkip(from: Instant, cause: string): void {
-    const { world } = this;
-    if (world.now > from)
-      world.record({
-        kind: 'skip',
-        data: { from: isoInstant(from), to: isoInstant(world.now), cause },
-      });
-  }
-
-  #noticeBlocked({ what, until }: Wait): void {
-    const { world } = this;
-    if (world.rate === 1 || world.skip || until === undefined) return;
-    const need = isoInstant(until);
-    this.#options.notice(
-      `${what} waits for ${need}, and the clock of project '${world.project}' stands at ${isoInstant(world.now)}. Move it: foundrite clock advance --project ${world.project} --to ${need}`,
-    );
-  }
-
-  /** Blocks until a gate is opened. */
-  async gate(name: string): Promise<void> {
-    const wait: Wait = { what: `gate ${name}`, until: undefined };
-    this.#waiting.add(wait);
-    await new Promise<void>((resolve) => {
-      this.#gates.set(name, [...(this.#gates.get(name) ?? []), resolve]);
-    });
-    this.#waiting.delete(wait);
-  }
-
-  /** Lets go of the clients that a gate holds; how many there were. */
-  openGate(name: string): number {
-    const held = this.#gates.get(name) ?? [];
-    this.#gates.delete(name);
-    for (const resolve of held) resolve();
-    return held.length;
-  }
-
   /** Drops what is under way: after a reset, a restore, or at the end. */
   forget(): void {
     this.#unpark?.();
@@ -516,7 +440,7 @@ export class Engine {
     this.#open.clear();
     this.#heldByGates.clear();
     this.#heldGate = undefined;
-    for (const name of [...this.#gates.keys()]) this.openGate(name);
+    this.waits.openAll();
   }
 
   /** Called once when the engine closes. */

@@ -159,7 +159,7 @@ export class Projects {
       if (
         project.world.store.path === undefined ||
         project.engine.busy ||
-        project.engine.waitingFor.length > 0
+        project.engine.waits.list().length > 0
       )
         continue;
       this.close(name);

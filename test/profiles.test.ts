@@ -678,8 +678,8 @@ describe('a profile', () => {
 
     expect((await foundry.get('/routines')).body).toEqual({ value: [], data: [], has_more: false });
     expect((await foundry.get('/_emulator/health')).body.assumed).toContainEqual({
-      rule: 'list/envelope',
-      value: 'v1',
+      rule: 'list/limit-1-to-100',
+      value: 'refuse',
     });
   });
 });

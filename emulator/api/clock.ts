@@ -230,7 +230,7 @@ export function viewClock(project: Project): Record<string, unknown> {
     rate: world.rate,
     skip: world.skip,
     advancing: engine.advancing,
-    waiting: engine.waitingFor.map(({ what, until }) => ({
+    waiting: engine.waits.list().map(({ what, until }) => ({
       what,
       until: until === undefined ? null : isoInstant(until),
     })),

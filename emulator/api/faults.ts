@@ -57,7 +57,10 @@ export function release(call: Controlled): Answer {
   const deliveries = controlTurn(call, project, 'releaseGate', () =>
     releaseGate(project.world, gate, project.engine),
   );
-  return { status: 200, body: { gate, released: deliveries + project.engine.openGate(gate) } };
+  return {
+    status: 200,
+    body: { gate, released: deliveries + project.engine.waits.openGate(gate) },
+  };
 }
 
 export function setReply(call: Controlled): Answer {

@@ -21,8 +21,8 @@ export function rawPath(url: string): string {
 }
 
 /** The caller's id when it has one, so that its logs and ours can be laid side by side. */
-export function requestId(c: AppContext): string {
-  return c.req.header('x-ms-client-request-id') ?? randomHex(8);
+export function requestId(request: Request): string {
+  return request.headers.get('x-ms-client-request-id') ?? randomHex(8);
 }
 
 export function decode(segment: string): string {

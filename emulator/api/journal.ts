@@ -91,7 +91,7 @@ async function waitForLines(
   let followed = world.skip && !peek;
   while (followed && readLines(store, asked).length === 0)
     followed = await engine.follow(subject, notAfter);
-  if (world.now > from) world.turn(() => engine.recordSkip(from, 'getJournal'));
+  if (world.now > from) world.turn(() => engine.waits.recordSkip(from, 'getJournal'));
   const found = readLines(store, asked);
   if (found.length > 0) return found;
   return new Promise((resolve) => {

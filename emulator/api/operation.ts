@@ -48,7 +48,7 @@ export function answerOperation(
     const request: Requested = { c, operation, input, text, principal };
     const struck = c.env?.replayed ? undefined : strike(project, operation.id);
     const given = struck ? throughOwnFault(struck, request) : perform(request);
-    const respond = (one: Answer) => toResponse(one, world.now, requestId(c));
+    const respond = (one: Answer) => toResponse(one, world.now, requestId(c.req.raw));
     return given instanceof Promise ? given.then(respond) : respond(given);
   };
   return c.req.method === 'GET' ? answer('') : readText(c).then(answer);
@@ -189,7 +189,7 @@ async function readOn(request: Requested, first: Answer, subject: Subject): Prom
       said = fingerprint(answer);
     }
     if (world.now > from)
-      world.turn(() => engine.recordSkip(from, `${operation.id} ${subject.name}`));
+      world.turn(() => engine.waits.recordSkip(from, `${operation.id} ${subject.name}`));
   }
   reads.delete(key);
   reads.set(key, said);
@@ -208,7 +208,10 @@ async function throughOwnFault(fault: Fault, request: Requested): Promise<Answer
   const { input, operation } = request;
   const { world, engine } = input.project;
   if (fault.delayMs > 0)
-    await engine.reach(world.now + fault.delayMs, `The answer to ${operation.id} (fault delay)`);
+    await engine.waits.reach(
+      world.now + fault.delayMs,
+      `The answer to ${operation.id} (fault delay)`,
+    );
   switch (fault.kind) {
     case 'ok':
       return perform(request);
@@ -221,14 +224,14 @@ async function throughOwnFault(fault: Fault, request: Requested): Promise<Answer
       return { status: fault.status, text: injectedBody(fault), headers };
     }
     case 'timeout':
-      await engine.reach(
+      await engine.waits.reach(
         world.now + GATEWAY_CUT_MS,
         `The answer to ${operation.id} (fault timeout)`,
       );
       return hangUp(request);
     case 'gate': {
       const { epoch } = world;
-      await engine.gate(fault.name);
+      await engine.waits.gate(fault.name);
       // A reset made another world of it: a gate of the old one is dropped.
       return world.epoch === epoch ? perform(request) : hangUp(request);
     }
@@ -244,7 +247,10 @@ async function throughOwnFault(fault: Fault, request: Requested): Promise<Answer
       const text = answer.text ?? (answer.body === undefined ? '' : JSON.stringify(answer.body));
       if (fault.kind === 'slow_body') {
         const waitMs = Math.ceil(Buffer.byteLength(text) / fault.bytes) * fault.everyMs;
-        await engine.reach(world.now + waitMs, `The body of ${operation.id} (fault slow_body)`);
+        await engine.waits.reach(
+          world.now + waitMs,
+          `The body of ${operation.id} (fault slow_body)`,
+        );
         return answer;
       }
       const headers = {

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Database, Statement } from 'better-sqlite3';
 import { AGENT_TABLES } from './agents.ts';
+import { ATTEMPT_TABLES } from './attempts.ts';
 import { DUE_TABLES } from './due.ts';
 import { FAULT_TABLES } from './faults.ts';
 import { JOURNAL_TABLES } from './journal.ts';
@@ -23,6 +24,7 @@ const TABLES = [
   JOURNAL_TABLES,
   ROUTINE_TABLES,
   RUN_TABLES,
+  ATTEMPT_TABLES,
   AGENT_TABLES,
   FAULT_TABLES,
 ];

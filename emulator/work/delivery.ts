@@ -7,20 +7,22 @@ import type { Call, DueHandler, Engine } from '../engine.ts';
 import { type Arrival, type Fault, type FaultPlan, throughFault } from '../faults.ts';
 import { answerId } from '../replies.ts';
 import { nextStep, type Outcome, type RetryPolicy } from '../retry.ts';
-import { CONSEQUENCE, cancelDue, DEADLINE, type DueRow, PARKED, parkedRows } from '../store/due.ts';
 import {
   type AttemptRow,
   addAttempt,
   countOpenAttempts,
-  type Delivery,
   endAttempt,
   findAttempt,
-  findRun,
   keepPending,
+  openAttemptOf,
+} from '../store/attempts.ts';
+import { CONSEQUENCE, cancelDue, DEADLINE, type DueRow, PARKED, parkedRows } from '../store/due.ts';
+import {
+  type Delivery,
+  findRun,
   markCompleted,
   markDispatching,
   markFailed,
-  openAttemptOf,
   openRuns,
   type RunRow,
 } from '../store/runs.ts';

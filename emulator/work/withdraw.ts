@@ -1,19 +1,10 @@
 /** What happens to deliveries from outside: gates opened, a process that ended, routines deleted, disabled or replaced. */
 import assert from 'node:assert/strict';
 import type { Engine } from '../engine.ts';
+import { endAttempt, keepPending, openAttemptOf, openAttempts } from '../store/attempts.ts';
 import { CONSEQUENCE, cancelDue } from '../store/due.ts';
 import type { RoutineRow } from '../store/routines.ts';
-import {
-  type Delivery,
-  endAttempt,
-  findRun,
-  keepPending,
-  markFailed,
-  openAttemptOf,
-  openAttempts,
-  openRuns,
-  replaceDelivery,
-} from '../store/runs.ts';
+import { type Delivery, findRun, markFailed, openRuns, replaceDelivery } from '../store/runs.ts';
 import type { World } from '../world.ts';
 import { conclude, type DeliveryContext, freeWorkers, refOf, subjectOf } from './delivery.ts';
 

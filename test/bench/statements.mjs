@@ -13,7 +13,7 @@ const ADD_LINE = 'INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?)';
 export const FIRING = [
   // The trigger's turn.
   TAKE_ITEM,
-  'SELECT * FROM routine WHERE key = ?',
+  'SELECT * FROM routine WHERE name = ?',
   ADD_ITEM,
   `INSERT INTO run (id, routine, routine_key, phase, attempt_source, trigger_type, trigger_name, event, action, agent,
      triggered_at, scheduled_fire_at, dispatch_id, correlation_id, task_id, client_request_id)

@@ -1,0 +1,108 @@
+/** Clients that are blocked: until the clock has come somewhere, or until a gate is opened. */
+import { type HostClock, type Instant, isoInstant } from './clock.ts';
+import type { Engine } from './engine.ts';
+
+/** A call that is blocked; `until` is the instant that it needs. */
+export interface Wait {
+  what: string;
+  until: Instant | undefined;
+}
+
+/** How long a blocked call waits at rate 0 before it says what it waits for. */
+const BLOCKED_NOTICE_MS = 5_000;
+
+export class Waits {
+  readonly #engine: Engine;
+  readonly #options: { host: HostClock; notice(message: string): void };
+  readonly #waiting = new Set<Wait>();
+  readonly #gates = new Map<string, (() => void)[]>();
+
+  constructor(engine: Engine, options: { host: HostClock; notice(message: string): void }) {
+    this.#engine = engine;
+    this.#options = options;
+  }
+
+  list(): Wait[] {
+    return [...this.#waiting];
+  }
+
+  /** Names of the gates that hold a client. */
+  get gates(): string[] {
+    return [...this.#gates.keys()];
+  }
+
+  /** Blocks until the world has reached an instant. With skip the wait itself moves the clock. */
+  async reach(at: Instant, what: string): Promise<void> {
+    const engine = this.#engine;
+    const { world } = engine;
+    const { epoch } = world;
+    const wait: Wait = { what, until: at };
+    const over = () => world.now >= at || world.epoch !== epoch || engine.closed;
+    const reached = new Promise<void>((resolve) => {
+      const off = world.onTurn(() => {
+        if (!over()) return;
+        off();
+        resolve();
+      });
+    });
+    const cancelNotice = this.#options.host.after(BLOCKED_NOTICE_MS, () =>
+      this.#noticeBlocked(wait),
+    );
+    this.#waiting.add(wait);
+    try {
+      world.turn(() => world.addDue(at, 0, 'wake', 'wake', 'wake'));
+      if (world.skip && !engine.busy) {
+        const from = world.now;
+        await engine.drive({ limit: at });
+        world.turn(() => this.recordSkip(from, what));
+      }
+      engine.wake();
+      await reached;
+    } finally {
+      cancelNotice();
+      this.#waiting.delete(wait);
+    }
+  }
+
+  /** Each move of the clock by a wait is a line with its cause. Inside a turn. */
+  recordSkip(from: Instant, cause: string): void {
+    const { world } = this.#engine;
+    if (world.now > from)
+      world.record({
+        kind: 'skip',
+        data: { from: isoInstant(from), to: isoInstant(world.now), cause },
+      });
+  }
+
+  #noticeBlocked({ what, until }: Wait): void {
+    const { world } = this.#engine;
+    if (world.rate === 1 || world.skip || until === undefined) return;
+    const need = isoInstant(until);
+    this.#options.notice(
+      `${what} waits for ${need}, and the clock of project '${world.project}' stands at ${isoInstant(world.now)}. Move it: foundrite clock advance --project ${world.project} --to ${need}`,
+    );
+  }
+
+  /** Blocks until a gate is opened. */
+  async gate(name: string): Promise<void> {
+    const wait: Wait = { what: `gate ${name}`, until: undefined };
+    this.#waiting.add(wait);
+    await new Promise<void>((resolve) => {
+      this.#gates.set(name, [...(this.#gates.get(name) ?? []), resolve]);
+    });
+    this.#waiting.delete(wait);
+  }
+
+  /** Lets go of the clients that a gate holds; how many there were. */
+  openGate(name: string): number {
+    const held = this.#gates.get(name) ?? [];
+    this.#gates.delete(name);
+    for (const resolve of held) resolve();
+    return held.length;
+  }
+
+  /** Lets go of everybody: after a reset, a restore, or at the end. */
+  openAll(): void {
+    for (const name of this.gates) this.openGate(name);
+  }
+}
