@@ -62,7 +62,7 @@ export function makeLoop(db) {
   function fire(item) {
     const at = item.due_at;
     takeTrigger.run(at, item.class, item.seq);
-    const routine = findRoutine.get(item.ref);
+    const routine = findRoutine.get(item.ref.slice(0, item.ref.lastIndexOf('#')));
     const { plan, delivery } = known.get(routine.key);
     dueSeq += 1;
     addTrigger.run(nextFireAt(plan, at), TRIGGER, dueSeq, 'trigger', routine.key, item.subject);
