@@ -79,8 +79,8 @@ async function run(
   const { world, engine } = project;
   const { epoch } = world;
   const stop = await engine.advance({ limit, onInstant, ...bounds });
-  // A reset made another world of it: this advance is no part of its story.
-  if (world.epoch !== epoch) return stop;
+  // A reset made another world of it, or it is closed: this advance is no part of its story.
+  if (world.epoch !== epoch || engine.closed) return stop;
   const outcome = stop.reason === 'end' ? {} : { stopped: stop.reason };
   world.turn(() => {
     if (stop.reason === 'end' && limit !== 'idle') world.moveTo(limit);
