@@ -16,10 +16,18 @@ export async function run(argv: string[]): Promise<void> {
     refuseUnknownVerb(program, argv);
     await program.parseAsync(argv, { from: 'user' });
     // Nothing may keep a finished verb alive: a port, a pool of connections.
-    if (outcome !== undefined) process.exit(outcome);
+    if (outcome !== undefined) {
+      await printed();
+      process.exit(outcome);
+    }
   } catch (error) {
     process.exit(report(error));
   }
+}
+
+/** A pipe takes only so much at once: what was written has left when this returns. */
+function printed(): Promise<void> {
+  return new Promise((resolve) => process.stdout.write('', () => resolve()));
 }
 
 function describe(end: (code: Outcome) => void): Command {

@@ -28,15 +28,15 @@ const systemClearTimeout = globalThis.clearTimeout;
 export interface HostClock {
   /** The host's instant. */
   now(): Instant;
-  /** Calls back once after `delayMs` (longer delays than Node can hold are clipped: the callee looks again). Returns its cancel. */
-  after(delayMs: number, callback: () => void): () => void;
+  /** Calls back once after `delayMs` (longer delays than Node can hold are clipped: the callee looks again). Returns its cancel. `keepsAlive`: somebody waits for it, so the process must not end before. */
+  after(delayMs: number, callback: () => void, keepsAlive?: boolean): () => void;
 }
 
 export const systemClock: HostClock = {
   now: () => systemNow(),
-  after(delayMs, callback) {
+  after(delayMs, callback, keepsAlive = false) {
     const handle = systemSetTimeout(callback, Math.min(Math.max(delayMs, 0), TIMEOUT_MAX_MS));
-    handle.unref?.();
+    if (!keepsAlive) handle.unref?.();
     return () => systemClearTimeout(handle);
   },
 };

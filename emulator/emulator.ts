@@ -150,7 +150,12 @@ export function createEmulator(options: EmulatorOptions = {}): Emulator {
     listening: (at) => {
       url = at;
     },
-    describe: () => ({ store, rate, skip, seed, assumedRules: ASSUMED_RULES }),
+    describe() {
+      // A folder's own world says what is in force there: flags are for worlds that are made now.
+      const local = projects.find('local')?.world;
+      const clock = { rate: local?.rate ?? rate, skip: local?.skip ?? skip };
+      return { store, ...clock, seed: local?.draw.seed ?? seed, assumedRules: ASSUMED_RULES };
+    },
     close: async () => projects.closeAll(),
   };
 }

@@ -20,13 +20,14 @@ export function callAgent(
   world: World,
   call: AgentCall,
   forwardCall: Forward,
+  ceilingMs = world.profile.settings.attempt_timeout,
 ): Arrival | Promise<Arrival> {
   try {
     const { agent, version } = reachable(world, call.agent);
     const row = readReply(world.store, agent.name);
     const reply: Reply = row ? (JSON.parse(row.reply) as Reply) : { kind: 'echo' };
     if (reply.kind === 'forward') {
-      return forwardCall(call, reply.url, world.profile.settings.attempt_timeout);
+      return forwardCall(call, reply.url, ceilingMs);
     }
     if (reply.kind === 'script') world.turn(() => countTurn(world.store, agent.name));
     const heard: Heard = {

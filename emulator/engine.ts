@@ -72,6 +72,8 @@ export interface Followed {
 
 /** Rows of one instant and class that share a turn. Fixed, so that the order never depends on how fast the machine is. */
 const BATCH = 100;
+/** How long a reader waits for open calls before it takes itself to be inside one of them. */
+const CALL_GRACE_MS = 250;
 /** How long the engine works before it lets requests in. */
 const SLICE_MS = 10;
 
@@ -93,7 +95,7 @@ export class Engine {
   #wakeWanted = false;
   #cancelTimer: (() => void) | undefined;
   #stopRequested = false;
-  #unpark: (() => void) | undefined;
+  readonly #parked = new Set<() => void>();
   #heldGate: string | undefined;
   #heldByGates = new Map<number, string>();
   #turnsAtInstant = { at: -1, turns: 0 };
@@ -305,13 +307,16 @@ export class Engine {
       signal.addEventListener('abort', done, { once: true });
       cancel = () => signal.removeEventListener('abort', done);
     });
+    let unpark = () => {};
     const forgotten = new Promise<void>((resolve) => {
-      this.#unpark = resolve;
+      unpark = resolve;
     });
+    this.#parked.add(unpark);
     this.#driving = false;
     try {
       await Promise.race([...waits, hungUp, forgotten]);
     } finally {
+      this.#parked.delete(unpark);
       this.#driving = true;
       cancel?.();
     }
@@ -397,6 +402,16 @@ export class Engine {
     this.#cancelTimer = this.#options.host.after(wait, () => (wait > 0 ? this.wake() : void due()));
   }
 
+  /** Waits for open calls to return, for a moment of real time: only a reader inside one of them must move on without it. */
+  async #calls(graceMs: number): Promise<void> {
+    let cancel = () => {};
+    const over = new Promise<void>((resolve) => {
+      cancel = this.#options.host.after(graceMs, resolve, true);
+    });
+    await Promise.race([Promise.all(this.#open.values()), over]);
+    cancel();
+  }
+
   /** Called before a paced world runs what is overdue: work that must not be made up for is moved on. */
   onLate: ((now: Instant) => void) | undefined;
 
@@ -407,6 +422,8 @@ export class Engine {
   async follow(subject: Followed | undefined, notAfter: Instant): Promise<boolean> {
     const { world } = this;
     if (this.busy) return false;
+    if (this.#open.size > 0) await this.#calls(CALL_GRACE_MS);
+    if (this.busy || this.#closed) return false;
     const bound = Math.min(notAfter, ...[...this.#open.keys()].map((call) => call.deadline));
     const pending = hasConsequence(world.store, subject?.name);
     const trigger =
@@ -435,7 +452,7 @@ export class Engine {
 
   /** Drops what is under way: after a reset, a restore, or at the end. */
   forget(): void {
-    this.#unpark?.();
+    for (const unpark of this.#parked) unpark();
     this.#returned = [];
     this.#open.clear();
     this.#heldByGates.clear();

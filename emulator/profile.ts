@@ -299,7 +299,8 @@ function nearest(word: string, words: string[]): string {
       other.includes(word) ||
       word.split('_').some((part) => part.length > 3 && other.includes(part)),
   );
-  return `Known are: ${(near.length > 0 ? near : words).join(', ')}.`;
+  const guess = near.length > 0 && near.length <= 3 ? `Did you mean ${near.join(' or ')}? ` : '';
+  return `${guess}Known are: ${words.join(', ')}.`;
 }
 
 function isOneOf<Value extends string>(values: readonly Value[], value: string): value is Value {

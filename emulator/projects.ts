@@ -9,15 +9,17 @@ import { conflict, notFound } from './errors.ts';
 import { FaultPlan } from './faults.ts';
 import { randomHex } from './ids.ts';
 import type { Profile } from './profile.ts';
+import { nextDue, PARKED } from './store/due.ts';
 import { writePlan } from './store/faults.ts';
 import {
   clearStore,
   copyFrom,
   copyTo,
+  isStored,
   lockFolder,
   nowOfCopy,
   openStore,
-  removeStore,
+  removeStored,
   type Store,
   snapshotFolder,
   storedProjects,
@@ -36,6 +38,8 @@ export interface Project {
   context: DeliveryContext;
   /** The last answer given to each repeated read: what tells a wait from a first look. */
   reads: Map<string, string>;
+  /** How many requests are being answered: a world with any is not closed. */
+  answering: number;
 }
 
 export interface ProjectsOptions {
@@ -73,7 +77,14 @@ export class Projects {
     if (options.dataDir === undefined) return;
     this.#lock = lockFolder(options.dataDir);
     // Worlds that were there before go on at once: their triggers and retries wait for no request.
-    for (const name of storedProjects(options.dataDir).slice(0, PROJECTS_MAX)) this.get(name);
+    const stored = storedProjects(options.dataDir);
+    for (const name of stored.slice(0, PROJECTS_MAX)) this.get(name);
+    const asleep = stored.length - PROJECTS_MAX;
+    if (asleep > 0) {
+      options.notice(
+        `foundrite: ${asleep} projects of ${options.dataDir} stay closed until they are asked for: at most ${PROJECTS_MAX} are open.`,
+      );
+    }
   }
 
   /** The world of a project; made now if nobody asked for it before. */
@@ -114,7 +125,9 @@ export class Projects {
 
   /** Makes a world that must not be there yet. */
   create(made: WorldMade): Project {
-    if (this.#open.has(made.project)) {
+    const { dataDir } = this.options;
+    const stored = dataDir !== undefined && isStored(dataDir, made.project);
+    if (this.#open.has(made.project) || stored) {
       throw conflict(
         `The project '${made.project}' is there already. Reset it, delete it, or use another name.`,
         'control/project-is-made-once',
@@ -144,7 +157,7 @@ export class Projects {
       faults,
       forward: (options.forward ?? forwardBy)(world),
     };
-    const project: Project = { world, engine, faults, context, reads: new Map() };
+    const project: Project = { world, engine, faults, context, reads: new Map(), answering: 0 };
     engine.onLate = (now) => moveLate(world, now);
     world.onRollback = () => faults.forget();
     this.#open.set(made.project, project);
@@ -156,12 +169,7 @@ export class Projects {
   #makeRoom(): void {
     if (this.#open.size < PROJECTS_MAX) return;
     for (const [name, project] of this.#open) {
-      if (
-        project.world.store.path === undefined ||
-        project.engine.busy ||
-        project.engine.waits.list().length > 0
-      )
-        continue;
+      if (!isIdle(project)) continue;
       this.close(name);
       return;
     }
@@ -210,11 +218,14 @@ export class Projects {
 
   /** Forgets a world and its files. */
   delete(name: string): void {
-    const project = this.#open.get(name) ?? this.get(name);
+    const project = this.#open.get(name);
     this.close(name);
-    removeStore(project.world.store);
-    if (this.#snapshotDir)
-      rmSync(this.#snapshotFolder(project.world.store, name), { recursive: true, force: true });
+    const { dataDir } = this.options;
+    if (dataDir !== undefined) removeStored(dataDir, name);
+    if (project && this.#snapshotDir) {
+      const folder = this.#snapshotFolder(project.world.store, name);
+      rmSync(folder, { recursive: true, force: true });
+    }
   }
 
   /** Back to how the world was made, or to a snapshot; in a new epoch, so that nothing of the old one arrives. */
@@ -282,6 +293,14 @@ export class Projects {
     this.#lock?.close();
     if (this.#snapshotDir) rmSync(this.#snapshotDir, { recursive: true, force: true });
   }
+}
+
+/** Nothing is under way in it, and nothing will happen in it by itself. */
+function isIdle({ world, engine, answering }: Project): boolean {
+  if (world.store.path === undefined || engine.busy || answering > 0) return false;
+  if (engine.holds.length > 0 || engine.waits.list().length > 0) return false;
+  const next = nextDue(world.store);
+  return world.rate === 0 || next === undefined || next.due_at >= PARKED;
 }
 
 /** A seed for those who named none; it is printed, so that it can be named. */

@@ -48,6 +48,9 @@ export class Waits {
     const cancelNotice = this.#options.host.after(BLOCKED_NOTICE_MS, () =>
       this.#noticeBlocked(wait),
     );
+    // Somebody waits: the process must not end before the host's pace has come there.
+    const paceMs = world.rate === 1 ? at - world.paced : 0;
+    const cancelPace = this.#options.host.after(paceMs, () => engine.wake(), true);
     this.#waiting.add(wait);
     try {
       world.turn(() => world.addDue(at, 0, 'wake', 'wake', 'wake'));
@@ -60,6 +63,7 @@ export class Waits {
       await reached;
     } finally {
       cancelNotice();
+      cancelPace();
       this.#waiting.delete(wait);
     }
   }

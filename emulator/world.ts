@@ -106,6 +106,7 @@ export class World {
       now: this.#now,
       journalSeq: this.#journalSeq,
       dueSeq: this.#dueSeq,
+      hostOffset: this.#hostOffset,
       fired: this.fired.length,
     };
     this.#inTurn = true;
@@ -113,7 +114,12 @@ export class World {
     try {
       this.#now = at;
       const result = work();
-      writePosition(store, this.#now, this.#journalSeq, this.#dueSeq);
+      writePosition(store, {
+        now: this.#now,
+        host_offset: this.#hostOffset,
+        journal_seq: this.#journalSeq,
+        due_seq: this.#dueSeq,
+      });
       store.sql('COMMIT').run();
       return result;
     } catch (error) {
@@ -121,6 +127,7 @@ export class World {
       this.#now = before.now;
       this.#journalSeq = before.journalSeq;
       this.#dueSeq = before.dueSeq;
+      this.#hostOffset = before.hostOffset;
       this.fired.length = before.fired;
       this.onRollback?.();
       throw error;
@@ -248,7 +255,8 @@ export class World {
     this.epoch = epoch;
     this.fired = [];
     this.#now = row.now;
-    this.#hostOffset = row.host_offset;
+    // A copy goes on from where it stood, whenever that was for the host.
+    this.#hostOffset = row.now - this.host.now();
     this.#journalSeq = row.journal_seq;
     this.#dueSeq = row.due_seq;
     this.save();

@@ -78,6 +78,30 @@ export const agentOperations: Operation[] = [
   },
 ];
 
+/** What the official clients' other operations begin with. */
+const OTHER_FAMILIES = [
+  'agent_insight_monitors',
+  'agent_optimization_jobs',
+  'connections',
+  'data_generation_jobs',
+  'datasets',
+  'deployments',
+  'evaluationrules',
+  'evaluations',
+  'evaluationtaxonomies',
+  'evaluator_generation_jobs',
+  'evaluators',
+  'indexes',
+  'insights',
+  'memory_stores',
+  'models',
+  'redTeams',
+  'schedules',
+  'skills',
+  'tasks',
+  'toolboxes',
+];
+
 /** Routes of the live service that a later issue emulates: they answer 501, never an invented refusal. */
 export const agentRoutesNotEmulated: { method: string; path: string }[] = [
   ...[
@@ -128,6 +152,10 @@ export const agentRoutesNotEmulated: { method: string; path: string }[] = [
     ['POST', '/threads/*'],
     ['DELETE', '/threads/*'],
   ],
+  ...OTHER_FAMILIES.flatMap((family) => [
+    ['ALL', `/${family}`],
+    ['ALL', `/${family}/*`],
+  ]),
 ].map(([method = '', path = '']) => ({ method, path }));
 
 function nameOf(input: Input): string {

@@ -8,7 +8,8 @@ import { type Controlled, controlTurn, projectOf } from './controlled.ts';
 import { type Answer, bodyAs } from './input.ts';
 
 const STOP_DETAIL: Record<string, string> = {
-  cancelled: 'The caller hung up. Nothing was undone; the same `to` goes on from here.',
+  cancelled:
+    'The caller hung up, and the same `to` goes on from here; or the project was reset. Nothing was undone.',
   stop: 'clock:stop was called. Nothing was undone; the same `to` goes on from here.',
   wall: 'It took longer than wall_max. Nothing was undone; the same `to` goes on from here.',
   fired_max: 'More than fired_max firings. Nothing was undone; the same `to` goes on from here.',

@@ -85,7 +85,14 @@ async function answer(
   if (!call.open) admit(c, emulated);
   const params = pathParams(rawPath(c.req.url), `/_emulator${call.path}`);
   const body = call.method === 'GET' ? undefined : readJson(await c.req.text());
-  const result = await handler({ c, emulated, params, body });
+  const open = params.p === undefined ? undefined : emulated.projects.find(params.p);
+  if (open) open.answering += 1;
+  let result: Answer | Response;
+  try {
+    result = await handler({ c, emulated, params, body });
+  } finally {
+    if (open) open.answering -= 1;
+  }
   if (result instanceof Response) return result;
   const project = params.p === undefined ? undefined : emulated.projects.find(params.p);
   return toResponse(

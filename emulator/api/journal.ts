@@ -104,7 +104,7 @@ async function waitForLines(
       const rows = readLines(store, asked);
       if (rows.length > 0) finish(rows);
     });
-    const cancel = world.host.after(waitMs, () => finish([]));
+    const cancel = world.host.after(waitMs, () => finish([]), true);
   });
 }
 

@@ -48,8 +48,12 @@ export function answerOperation(
     const request: Requested = { c, operation, input, text, principal };
     const struck = c.env?.replayed ? undefined : strike(project, operation.id);
     const given = struck ? throughOwnFault(struck, request) : perform(request);
+    if (given instanceof Promise) project.answering += 1;
     const respond = (one: Answer) => toResponse(one, world.now, requestId(c.req.raw));
-    return given instanceof Promise ? given.then(respond) : respond(given);
+    if (!(given instanceof Promise)) return respond(given);
+    return given.then(respond).finally(() => {
+      project.answering -= 1;
+    });
   };
   return c.req.method === 'GET' ? answer('') : readText(c).then(answer);
 }

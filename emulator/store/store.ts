@@ -134,12 +134,16 @@ function filePath(dataDir: string, project: string): string {
   return join(dataDir, `${slug}-${digest}.db`);
 }
 
-/** Removes a world's files; in memory there are none. */
-export function removeStore(store: Store): void {
-  if (store.path === undefined) return;
-  for (const suffix of ['', '-wal', '-journal', '-shm'])
-    rmSync(store.path + suffix, { force: true });
-  rmSync(snapshotFolder(store.path), { recursive: true, force: true });
+/** Whether a project's world lies in a folder. */
+export function isStored(dataDir: string, project: string): boolean {
+  return existsSync(filePath(dataDir, project));
+}
+
+/** Removes the files of a project's world. */
+export function removeStored(dataDir: string, project: string): void {
+  const path = filePath(dataDir, project);
+  for (const suffix of ['', '-wal', '-journal', '-shm']) rmSync(path + suffix, { force: true });
+  rmSync(snapshotFolder(path), { recursive: true, force: true });
 }
 
 export function snapshotFolder(path: string): string {

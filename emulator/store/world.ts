@@ -50,8 +50,14 @@ export function writeWorld(store: Store, row: WorldRow): void {
 }
 
 /** What every turn changes. */
-export function writePosition(store: Store, now: number, journalSeq: number, dueSeq: number): void {
-  store.sql('UPDATE world SET now = ?, journal_seq = ?, due_seq = ?').run(now, journalSeq, dueSeq);
+export function writePosition(
+  store: Store,
+  position: Pick<WorldRow, 'now' | 'host_offset' | 'journal_seq' | 'due_seq'>,
+): void {
+  const { now, host_offset, journal_seq, due_seq } = position;
+  store
+    .sql('UPDATE world SET now = ?, host_offset = ?, journal_seq = ?, due_seq = ?')
+    .run(now, host_offset, journal_seq, due_seq);
 }
 
 /** The next ordinal of a key, from 1. Counters survive the deletion of what they count, so that no id comes back. */

@@ -132,15 +132,33 @@ function callOf(
   fault: Fault | undefined,
   context: DeliveryContext,
 ): Call {
-  const ceilingMs = world.profile.settings.attempt_timeout;
+  // A call that a gate held goes on within what is left of its ceiling.
+  const deadline = attempt.started_at + world.profile.settings.attempt_timeout;
+  const from = world.now;
+  const ceilingMs = deadline - from;
   return {
     order: attempt.seq,
     subject: subjectOf(run.routine),
-    deadline: world.now + ceilingMs,
+    deadline,
     start: () =>
-      throughFault(fault, ceilingMs, () => callAgent(world, requestOf(run), context.forward)),
-    settle: (arrival, real) => settle(world, run, attempt, arrival as Arrival, real, context),
+      throughFault(fault, ceilingMs, () =>
+        callAgent(world, requestOf(run), context.forward, ceilingMs),
+      ),
+    settle: (arrival, real) =>
+      settle(
+        world,
+        run,
+        attempt,
+        lateFrom(arrival as Arrival, from - attempt.started_at),
+        real,
+        context,
+      ),
   };
+}
+
+/** Delays count from the call; an attempt's instants from its start. */
+function lateFrom(arrival: Arrival, startedMs: number): Arrival {
+  return arrival.kind === 'later' ? { ...arrival, afterMs: arrival.afterMs + startedMs } : arrival;
 }
 
 /** What the agent receives (contract/routines.md 9.6): its shape is assumed. */
