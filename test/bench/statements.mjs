@@ -45,7 +45,7 @@ export const TRIM_EVERY = 1_024;
 const BOOKKEEPING = new Set([
   'BEGIN IMMEDIATE',
   'COMMIT',
-  'UPDATE world SET now = ?, journal_seq = ?, due_seq = ?',
+  'UPDATE world SET now = ?, host_offset = ?, journal_seq = ?, due_seq = ?',
   'SELECT * FROM due ORDER BY due_at, class, seq LIMIT 1',
 ]);
 
