@@ -81,6 +81,7 @@ function hostOf(request: Request): string {
 /** The one place that turns an error into an answer. */
 function errorResponse(error: unknown, request: Request, emulated: Emulated): Response {
   if (error instanceof Disconnected) throw error;
+  if (emulated.closed() && !(error instanceof ApiError)) throw new Disconnected();
   const api =
     error instanceof ApiError
       ? error

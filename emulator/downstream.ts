@@ -29,13 +29,16 @@ export async function forward(
   url: string,
   call: AgentCall,
   ceilingMs: number,
+  closing: AbortSignal,
 ): Promise<Arrival> {
   const target = new URL(`${url.replace(/\/+$/, '')}/${call.protocol}`);
   if (call.protocol === 'invocations' && call.sessionId !== undefined) {
     target.searchParams.set('agent_session_id', call.sessionId);
   }
   const abort = new AbortController();
-  const cancel = host.after(ceilingMs, () => abort.abort());
+  const end = () => abort.abort();
+  const cancel = host.after(ceilingMs, end);
+  closing.addEventListener('abort', end, { once: true });
   try {
     const answer = await fetch(target, {
       method: 'POST',
@@ -63,5 +66,6 @@ export async function forward(
     return { kind: 'connection_failed', message };
   } finally {
     cancel();
+    closing.removeEventListener('abort', end);
   }
 }

@@ -88,6 +88,8 @@ export interface Emulated {
   caPem: (() => string) | undefined;
   version: string;
   ready(): Record<string, unknown>;
+  /** Whether it was closed: what is still being answered then breaks off. */
+  closed(): boolean;
   /** An error that no rule promises. */
   bug(error: unknown, where: string): void;
 }
@@ -117,6 +119,7 @@ export function createEmulator(options: EmulatorOptions = {}): Emulator {
   });
   const store = options.dataDir ?? 'memory';
   let url = '';
+  let closed = false;
   const emulated: Emulated = {
     projects,
     host,
@@ -137,6 +140,7 @@ export function createEmulator(options: EmulatorOptions = {}): Emulator {
       seed,
       version: emulated.version,
     }),
+    closed: () => closed,
     bug: (error, where) =>
       notice(
         `foundrite: bug while answering ${where}: ${error instanceof Error ? error.stack : String(error)}`,
@@ -156,7 +160,10 @@ export function createEmulator(options: EmulatorOptions = {}): Emulator {
       const clock = { rate: local?.rate ?? rate, skip: local?.skip ?? skip };
       return { store, ...clock, seed: local?.draw.seed ?? seed, assumedRules: ASSUMED_RULES };
     },
-    close: async () => projects.closeAll(),
+    close: async () => {
+      closed = true;
+      projects.closeAll();
+    },
   };
 }
 

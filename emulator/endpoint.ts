@@ -11,8 +11,8 @@ import type { World } from './world.ts';
 /** Lets the wiring answer a recorded outcome instead of calling out: replay. */
 export type Forward = (call: AgentCall, url: string, ceilingMs: number) => Promise<Arrival>;
 
-export function forwardBy(world: World): Forward {
-  return (call, url, ceilingMs) => forward(world.host, url, call, ceilingMs);
+export function forwardBy(world: World, closing: AbortSignal): Forward {
+  return (call, url, ceilingMs) => forward(world.host, url, call, ceilingMs, closing);
 }
 
 /** Refusals are answers (contract/agents.md 13.8): a delivery to a disabled agent gets 403 and fails without a retry. */

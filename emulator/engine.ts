@@ -460,6 +460,9 @@ export class Engine {
     this.waits.openAll();
   }
 
+  /** Called when the engine closes: calls that are out end with it. */
+  onEnd: (() => void) | undefined;
+
   /** Called once when the engine closes. */
   onClose: (() => void) | undefined;
 
@@ -468,5 +471,6 @@ export class Engine {
     this.onClose?.();
     this.#cancelTimer?.();
     this.forget();
+    this.onEnd?.();
   }
 }

@@ -56,7 +56,7 @@ export interface ProjectsOptions {
   faults: readonly unknown[];
   /** Agents that every new world has. */
   agents: Record<string, ConfiguredAgent>;
-  forward?: ((world: World) => Forward) | undefined;
+  forward?: ((world: World, closing: AbortSignal) => Forward) | undefined;
   notice(message: string): void;
 }
 
@@ -152,12 +152,14 @@ export class Projects {
       breathe: () => new Promise((resolve) => setImmediate(resolve)),
       notice: options.notice,
     });
+    const closing = new AbortController();
     const context: DeliveryContext = {
       engine,
       faults,
-      forward: (options.forward ?? forwardBy)(world),
+      forward: (options.forward ?? forwardBy)(world, closing.signal),
     };
     const project: Project = { world, engine, faults, context, reads: new Map(), answering: 0 };
+    engine.onEnd = () => closing.abort();
     engine.onLate = (now) => moveLate(world, now);
     world.onRollback = () => faults.forget();
     this.#open.set(made.project, project);

@@ -15,7 +15,7 @@ import { createEmulator, type Emulator, type EmulatorOptions } from '../emulator
 import type { Project } from '../emulator/projects.ts';
 
 /** JSON of an answer; each test says what it expects of it. */
-// biome-ignore lint/suspicious/noExplicitAny: see above
+// biome-ignore lint/suspicious/noExplicitAny: answers are compared, not typed.
 export type Json = any;
 
 export const START = Date.parse('2026-06-01T00:00:00Z');

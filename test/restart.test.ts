@@ -1,4 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -99,4 +101,30 @@ describe('a folder with many projects', () => {
     ]);
     expect([again.status, again.body.error.code]).toEqual([409, 'conflict']);
   }, 60_000);
+});
+
+describe('closing', () => {
+  it('ends calls to agents, and breaks off what waits for them without calling it a bug', async () => {
+    const hanging = createServer(() => {});
+    await new Promise<void>((resolve) => hanging.listen(0, '127.0.0.1', resolve));
+    cleanups.push(() => void hanging.close());
+    const called = new Promise<void>((resolve) => hanging.once('request', () => resolve()));
+    const ended = new Promise<void>((resolve) =>
+      hanging.once('connection', (socket) => socket.once('close', () => resolve())),
+    );
+    const notices: string[] = [];
+    const emulator = open({ notice: (message) => notices.push(message) });
+    const url = `http://127.0.0.1:${(hanging.address() as AddressInfo).port}`;
+    const reply = '/_emulator/projects/local/agents/demo-agent/reply';
+    await ask(emulator, 'PUT', reply, { kind: 'forward', url });
+    const invoke = '/api/projects/local/agents/demo-agent/endpoint/protocols/invocations';
+    const answer = ask(emulator, 'POST', invoke, {}).catch((error: Error) => error.message);
+
+    await called;
+    await emulator.close();
+
+    await ended;
+    expect(await answer).toBe('fetch failed');
+    expect(notices).toEqual([]);
+  });
 });

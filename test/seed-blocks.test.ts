@@ -509,7 +509,7 @@ curl -q -sS "$IDENTITY_ENDPOINT?resource=$4&api-version=2019-08-01" -H "X-IDENTI
 interface Answered {
   status: number;
   // Each block's answer is stated below.
-  // biome-ignore lint/suspicious/noExplicitAny: see above
+  // biome-ignore lint/suspicious/noExplicitAny: answers are compared, not typed.
   body: any;
 }
 

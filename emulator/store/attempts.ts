@@ -74,12 +74,6 @@ export function openAttemptOf(store: Store, runSeq: number): AttemptRow | undefi
     | undefined;
 }
 
-export function attemptsOf(store: Store, runSeq: number): AttemptRow[] {
-  return store
-    .sql('SELECT * FROM attempt WHERE run_seq = ? ORDER BY number')
-    .all(runSeq) as AttemptRow[];
-}
-
 /** Attempts whose call is out: not those that wait for an instant or a gate. */
 export function countCallsOpen(store: Store): number {
   const row = store

@@ -114,10 +114,6 @@ export function parkedRows(store: Store, kind: string): DueRow[] {
     .all(PARKED, kind) as DueRow[];
 }
 
-export function countDue(store: Store): number {
-  return (store.sql('SELECT count(*) AS n FROM due').get() as { n: number }).n;
-}
-
 export interface StuckRow {
   seq: number;
   due_at: Instant;
