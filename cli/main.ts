@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { EXIT, usage } from './exit.ts';
-import { addStartFlags, typedFlags } from './options.ts';
+import { addStartFlags, collect, typedFlags } from './options.ts';
 
 /** What a verb answers: an exit code ends the process, nothing lets it go on until it has no more to do. */
 type Outcome = number | undefined;
@@ -87,6 +87,8 @@ function describe(end: (code: Outcome) => void): Command {
     .argument('<file>', 'from journal --canonical; - is stdin')
     .action(async (file: string) => end(await (await import('./replay.ts')).replay(file)));
 
+  describePlay(program, end);
+
   describeClock(program, end);
 
   callFlags(program.command('fire').description('fire a routine'))
@@ -94,6 +96,17 @@ function describe(end: (code: Outcome) => void): Command {
     .option('--at <instant>', 'as if this instant had come')
     .option('--payload <json>', 'what the firing carries')
     .action(async (routine: string, flags) => (await import('./fire.ts')).fire(routine, flags));
+
+  program
+    .command('ledger')
+    .description('print the rules that the emulator keeps, and how each is known')
+    .argument('[rule]', 'the id of one rule, to print all of it')
+    .option('--basis <basis>', 'only documented, observed, assumed or own rules')
+    .option('--area <name>', 'only rules whose id has this before the slash')
+    .option('--json', 'as JSON, in the form of /_emulator/ledger')
+    .action(async (id: string | undefined, flags) =>
+      (await import('./ledger.ts')).ledger(id, flags),
+    );
 
   // Commands made before this setting do not have it.
   for (const command of [program, ...program.commands.flatMap((one) => [one, ...one.commands])]) {
@@ -103,6 +116,32 @@ function describe(end: (code: Outcome) => void): Command {
       .allowExcessArguments(false);
   }
   return program;
+}
+
+function describePlay(program: Command, end: (code: Outcome) => void): void {
+  program
+    .command('play')
+    .description('play scenarios, on the emulator in this process or on one by URL')
+    .argument('[paths...]', "files and folders (scenarios, or the package's own)")
+    .option('--url <url>', 'an emulator that runs, http or https (one in this process)')
+    .option('--control-token <token>', 'what it was started with (FOUNDRITE_CONTROL_TOKEN)')
+    .option('--ca <file>', 'its certificate authority (on this machine it is asked for it)')
+    .option('--grep <text>', 'only those with this text in their sentence or file')
+    .option('--rule <id>', 'only those that prove this rule, or a rule of this area')
+    .option(
+      '--reporter <name>',
+      'pretty, junit, json, github (pretty); NAME=FILE writes a file; can be repeated',
+      collect,
+    )
+    .option('--seed <text>', "decides ids and draws (each scenario's own)")
+    .option('--break <rule>', 'break this promise on purpose, to see who notices')
+    .option('--jobs <number>', 'how many are played at once (8)')
+    .option('--keep', 'leave the projects there, for a look at them')
+    .option('--list', 'say what would be played')
+    .option('--watch', 'play again what is written')
+    .action(async (paths: string[], flags) =>
+      end(await (await import('./play.ts')).play(paths, flags)),
+    );
 }
 
 function describeClock(program: Command, end: (code: Outcome) => void): void {

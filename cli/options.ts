@@ -53,7 +53,7 @@ const FLAGS: [flags: string, help: string][] = [
   ['--seed <text>', 'decides ids and draws; the same seed gives the same run'],
   ['--profile <name>', `${PROFILES.join(', ')} (lenient)`],
   ['--switch <rule=value>', 'the value of one assumed rule; can be repeated'],
-  ['--setting <name=value>', 'one duration or limit; can be repeated'],
+  ['--setting <name=value>', 'one duration, limit or policy of deliveries; can be repeated'],
   ['--empty', 'start without the demo agents'],
   ['--control-token <token>', 'what calls under /_emulator must bear'],
   ['--no-control', 'no calls under /_emulator at all'],
@@ -79,7 +79,7 @@ export function addStartFlags(command: Command): Command {
 }
 
 /** Not commander's variadic flags, which would swallow the command of `exec`. */
-function collect(value: string, before: string[] | undefined): string[] {
+export function collect(value: string, before: string[] | undefined): string[] {
   return [...(before ?? []), value];
 }
 

@@ -60,4 +60,6 @@ export const CONTROL_CALLS: readonly ControlCall[] = [
     method: 'PUT',
     path: '/projects/{p}/snapshots/{snapshot}',
   },
+  { word: 'ledger', operation: 'getLedger', method: 'GET', path: '/ledger' },
+  { word: 'rule', operation: 'getLedgerRule', method: 'GET', path: '/ledger/{rule}' },
 ];

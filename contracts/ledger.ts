@@ -5,13 +5,15 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
-/**
- * How we know a rule. `documented`: a public page or specification says it, though another may say
- * otherwise. `observed`: seen in the live service, in a public thread, or in what an official
- * client needs. `assumed`: nobody says, and its sources only come nearest. `own`: the emulator's
- * own doing, which no service promises.
- */
-export type Basis = 'documented' | 'observed' | 'assumed' | 'own';
+/** How we know a rule, and what that means. */
+export const BASES = {
+  documented: 'a public page or specification says it, though another may say otherwise',
+  observed: 'seen in the live service, in a public thread, or in what an official client needs',
+  assumed: 'nobody says, and its sources only come nearest',
+  own: "the emulator's own doing, which no service promises",
+} as const;
+
+export type Basis = keyof typeof BASES;
 
 export interface Rule {
   /** In words, `routine/cron-has-five-fields`. */
@@ -24,11 +26,42 @@ export interface Rule {
   /** The switch that chooses among `values`, of which the default is the first. */
   readonly switch?: string;
   readonly values?: readonly string[];
-  /** The setting that is the rule's number. */
+  /** The setting whose default is the rule; other rules may say more of the same default. */
   readonly setting?: string;
   readonly default?: string;
   /** Why an assumed rule has neither values nor a setting. */
   readonly no_values?: string;
+  /** What breaks this promise and no other, so that a scenario that cites the rule must fail. */
+  readonly broken_by?: Breaking;
+  /** Of the emulator's own rules, those that no call to one emulator can show: the test that does, `file › title`. */
+  readonly tested_by?: string;
+}
+
+/** Other values for the worlds, or answers that are rewritten before their reader sees them. */
+export interface Breaking {
+  readonly switches?: Readonly<Record<string, string>>;
+  readonly settings?: Readonly<Record<string, string | number>>;
+  readonly rewrite?: readonly Rewrite[];
+}
+
+/** Rewrites the answers that fit all that it names. */
+export interface Rewrite {
+  /** Answers to these operations of openapi.yaml. */
+  readonly operation?: string | readonly string[];
+  /** Refusals that enforce this rule. */
+  readonly rule?: string;
+  /** Answers to requests whose raw path fits this regular expression. */
+  readonly path?: string;
+  /** Answers whose body fits this expectation of a scenario. */
+  readonly when?: unknown;
+  readonly status?: number;
+  /** null takes a header away. */
+  readonly headers?: Readonly<Record<string, string | null>>;
+  /** The whole body. */
+  readonly body?: unknown;
+  /** By JSON pointer, with `*` for every item or field and `-1` for the last item. */
+  readonly set?: Readonly<Record<string, unknown>>;
+  readonly remove?: readonly string[];
 }
 
 /** What the keys in a rule's `source` stand for. */
@@ -70,13 +103,27 @@ const require = createRequire(import.meta.url);
 
 let loaded: ReadonlyMap<string, Rule> | undefined;
 
-/** Every rule, in the order of the files. */
-export function rules(): readonly Rule[] {
-  return [...table().values()];
+/** Every rule, or those of one basis or one area, in the order of the files. */
+export function rules(basis?: string, area?: string): readonly Rule[] {
+  return [...table().values()].filter(
+    (each) =>
+      (basis === undefined || each.basis === basis) &&
+      (area === undefined || areaOf(each) === area),
+  );
 }
 
 export function rule(id: string): Rule | undefined {
   return table().get(id);
+}
+
+/** What stands before the slash of a rule's id. */
+export function areaOf({ id }: Rule): string {
+  return id.slice(0, id.indexOf('/'));
+}
+
+/** Every area, in the order of the files. */
+export function areas(): readonly string[] {
+  return [...new Set(rules().map(areaOf))];
 }
 
 function table(): ReadonlyMap<string, Rule> {

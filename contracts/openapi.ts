@@ -239,11 +239,12 @@ function schemaNameOf(schema: Node): SchemaName | undefined {
   return schema?.$ref?.startsWith(REF) ? schema.$ref.slice(REF.length) : undefined;
 }
 
+/** A parameter is one segment, but for a rule's id: its slash may be sent as it is. */
 function pathPattern(template: string): RegExp {
   const parts = template
     .split(/\{[^}]*\}/)
     .map((text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  return new RegExp(`^${parts.join('([^/]+)')}$`);
+  return new RegExp(`^${parts.join(template.endsWith('/{rule}') ? '(.+)' : '([^/]+)')}$`);
 }
 
 function fullPath(path: string): string {

@@ -570,6 +570,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/_emulator/ledger": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The rules that the emulator keeps, and how each is known. */
+        get: operations["getLedger"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/_emulator/ledger/{rule}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The rule's id; its slash may be sent as it is. */
+                rule: string;
+            };
+            cookie?: never;
+        };
+        /** One rule of the ledger. */
+        get: operations["getLedgerRule"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/_emulator/identity": {
         parameters: {
             query?: never;
@@ -1236,7 +1273,7 @@ export interface components {
         Switches: {
             [key: string]: string | number | boolean;
         };
-        /** @description Durations and limits; code knows the names. */
+        /** @description Durations, limits, and the policy of deliveries; code knows the names. Durations are text (`30s`, `PT30S`) or a number of milliseconds. What a delivery completes and is retried on is text: statuses, classes of statuses (`5xx`) and, for retries, kinds of outcome. */
         Settings: {
             [key: string]: string | number;
         };
@@ -1500,7 +1537,9 @@ export interface components {
             /** @constant */
             kind: "rewrite";
             /** @description JSON pointers and what they are set to. */
-            set?: Record<string, never>;
+            set?: {
+                [key: string]: unknown;
+            };
             /** @description JSON pointers of what is taken out. */
             remove?: string[];
         } & ((unknown | unknown) & {
@@ -1633,7 +1672,7 @@ export interface components {
         JournalEntry: {
             seq: number;
             at: components["schemas"]["Instant"];
-            /** @description Among them `world`, `request`, `control`, `fire`, `attempt`, `outcome`, `skip`, `advance`, `fault`, `missed` and `stuck`. */
+            /** @description Among them `world`, `request`, `control`, `fire`, `attempt` (whose `sent` is what reached the agent), `outcome`, `skip`, `advance`, `fault`, `missed` and `stuck`. */
             kind: string;
         };
         JournalPage: {
@@ -1655,6 +1694,31 @@ export interface components {
         };
         SnapshotList: {
             snapshots: components["schemas"]["Snapshot"][];
+        };
+        /**
+         * @description How a rule is known. `documented` is what a public page or specification says, `observed` was seen in the service or is needed by a client, `assumed` nobody says, and `own` is the emulator's own doing.
+         * @enum {string}
+         */
+        LedgerBasis: "documented" | "observed" | "assumed" | "own";
+        LedgerRule: {
+            id: string;
+            /** @description What holds while the switch, if there is one, has its default. */
+            statement: string;
+            /** @description Where it is said; each begins with the key of a page or a specification. */
+            source: string[];
+            basis: components["schemas"]["LedgerBasis"];
+            /** @description The switch that chooses among the values. */
+            switch?: string;
+            values?: string[];
+            /** @description The setting whose default is the rule. */
+            setting?: string;
+            /** @description The default of the switch or, where there is none, of the setting. */
+            default?: string;
+            /** @description Why an assumed rule has neither a switch nor a setting. */
+            no_values?: string;
+        } & (unknown & unknown);
+        LedgerRules: {
+            rules: components["schemas"]["LedgerRule"][];
         };
         /** @description All text, as the managed identity endpoint of App Service writes it. */
         IdentityToken: {
@@ -3482,6 +3546,74 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    getLedger: {
+        parameters: {
+            query?: {
+                /** @description Only rules that are known in this way. */
+                basis?: components["schemas"]["LedgerBasis"];
+                /** @description Only rules whose id has this before the slash. */
+                area?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rules, in the order of the ledger. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LedgerRules"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    getLedgerRule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The rule's id; its slash may be sent as it is. */
+                rule: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rule. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LedgerRule"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
             421: components["responses"]["Misdirected"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];

@@ -11,6 +11,8 @@ export const MINUTE = 60 * SECOND;
 export const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
 
+export { parseDuration } from '../contracts/duration.ts';
+
 const require = createRequire(import.meta.url);
 
 /** The last instant that a JavaScript Date can hold; nothing is due after it. */
@@ -69,33 +71,4 @@ export function isoInstant(at: Instant): string {
 /** Unix seconds, as the live service writes instants (contract/routines.md 6). */
 export function unixSeconds(at: Instant): number {
   return Math.floor(at / SECOND);
-}
-
-const DURATION = /^P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d{1,3})?)S)?)?$/;
-const SHORT_DURATION = /^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d{1,3})?)s)?$/;
-
-/** `P30D`, `PT0S`, `2m`, `1h30m` or `500ms` in milliseconds; undefined when it is none of these. */
-export function parseDuration(text: string): number | undefined {
-  const ms = /^(\d+)ms$/.exec(text);
-  if (ms) return Number(ms[1]);
-  const iso = DURATION.exec(text);
-  if (iso && text !== 'P' && !text.endsWith('T')) {
-    const [, w, d, h, m, s] = iso;
-    return sum(Number(w ?? 0) * 7 + Number(d ?? 0), h, m, s);
-  }
-  const short = text === '' ? null : SHORT_DURATION.exec(text);
-  if (short) {
-    const [, d, h, m, s] = short;
-    return sum(Number(d ?? 0), h, m, s);
-  }
-  return undefined;
-}
-
-function sum(days: number, h?: string, m?: string, s?: string): number | undefined {
-  const ms =
-    days * DAY +
-    Number(h ?? 0) * HOUR +
-    Number(m ?? 0) * MINUTE +
-    Math.round(Number(s ?? 0) * SECOND);
-  return ms <= INSTANT_MAX ? ms : undefined;
 }

@@ -1,8 +1,15 @@
 /**
  * What may differ between one world and another: switches (an assumed or contradicted rule has several values, one is in
- * force) and settings (durations and limits). A profile is a named choice of all switches.
+ * force) and settings. A profile is a named choice of all switches.
  */
-import { MINUTE, parseDuration, SECOND } from './clock.ts';
+import {
+  allowedFor,
+  defaultSettings,
+  isSetting,
+  readSetting,
+  SETTINGS,
+  type Settings,
+} from './settings.ts';
 
 export type ProfileName = 'lenient' | 'v1preview' | 'v2preview';
 export const PROFILES: readonly ProfileName[] = ['lenient', 'v1preview', 'v2preview'];
@@ -125,42 +132,6 @@ export const SWITCHES = {
 export type SwitchName = keyof typeof SWITCHES;
 export type Switches = { [Name in SwitchName]: (typeof SWITCHES)[Name]['values'][number] };
 
-interface SettingDefinition {
-  default: number;
-  min: number;
-  max: number;
-  /** Durations are written `30s` or `PT30S`, and kept in milliseconds. */
-  unit: 'ms' | 'count' | 'characters';
-}
-
-const ANY_DURATION = { min: 0, max: 3650 * 24 * 60 * MINUTE, unit: 'ms' } as const;
-
-/** Every setting, with its bounds. The delivery defaults are seed 001, "Retry and timeout defaults". */
-export const SETTINGS = {
-  attempts_max: { default: 3, min: 1, max: 100, unit: 'count' },
-  first_wait: { ...ANY_DURATION, default: SECOND },
-  wait_max: { ...ANY_DURATION, default: 5 * SECOND },
-  attempt_timeout: { ...ANY_DURATION, default: 30 * SECOND, min: 1 },
-  queue_delay: { ...ANY_DURATION, default: 0 },
-  /** How many deliveries of a world may be in flight at once; 0 is no limit. */
-  worker_concurrency: { default: 0, min: 0, max: 10_000, unit: 'count' },
-  cron_interval_min: { ...ANY_DURATION, default: 5 * MINUTE },
-  page_default: { default: 100, min: 1, max: 100, unit: 'count' },
-  page_max: { default: 100, min: 1, max: 10_000, unit: 'count' },
-  dispatch_input_max: { default: 32_768, min: 0, max: 10_000_000, unit: 'characters' },
-  error_message_max: { default: 1_024, min: 1, max: 100_000, unit: 'characters' },
-  skip_max: { ...ANY_DURATION, default: 10 * MINUTE },
-  late_after: { ...ANY_DURATION, default: 60 * SECOND },
-  /** Real time that one advance may take before it stops and says so. */
-  wall_max: { ...ANY_DURATION, default: 60 * SECOND, min: 1 },
-  fired_max: { default: 10_000, min: 1, max: 1_000_000, unit: 'count' },
-  instant_turns_max: { default: 10_000, min: 1, max: 1_000_000, unit: 'count' },
-  journal_max: { default: 200_000, min: 100, max: 10_000_000, unit: 'count' },
-} as const satisfies Record<string, SettingDefinition>;
-
-export type SettingName = keyof typeof SETTINGS;
-export type Settings = { [Name in SettingName]: number };
-
 export interface Profile {
   name: ProfileName;
   switches: Switches;
@@ -209,44 +180,35 @@ export function chooseProfile(
     }
     switches[key] = String(value);
   }
-  const settings: Record<string, number> = { ...(base?.settings ?? defaultSettings()) };
+  const settings: Record<string, number | string> = { ...(base?.settings ?? defaultSettings()) };
   for (const [key, value] of Object.entries(change.settings ?? {})) {
+    const param = `settings.${key}`;
+    if (!isSetting(key)) {
+      return {
+        param,
+        message: `There is no setting '${key}'. ${nearest(key, Object.keys(SETTINGS))}`,
+      };
+    }
     const read = readSetting(key, value);
-    if (typeof read !== 'number') return read;
+    if (read === undefined) {
+      return {
+        param,
+        message: `The setting '${key}' cannot be ${JSON.stringify(value)}. Use ${allowedFor(key)}.`,
+      };
+    }
     settings[key] = read;
   }
   return { name, switches: switches as Switches, settings: settings as Settings };
 }
 
-function readSetting(key: string, value: unknown): number | ProfileProblem {
-  const param = `settings.${key}`;
-  const definition = (SETTINGS as Record<string, SettingDefinition>)[key];
-  if (!definition || !Object.hasOwn(SETTINGS, key)) {
-    return {
-      param,
-      message: `There is no setting '${key}'. ${nearest(key, Object.keys(SETTINGS))}`,
-    };
-  }
-  const text = typeof value === 'string' && !/^\d+$/.test(value);
-  const number = text && definition.unit === 'ms' ? parseDuration(value) : Number(value);
-  const usable = typeof value === 'number' || (typeof value === 'string' && value !== '');
-  if (
-    !usable ||
-    number === undefined ||
-    !Number.isInteger(number) ||
-    number < definition.min ||
-    number > definition.max
-  ) {
-    const unit =
-      definition.unit === 'ms'
-        ? "a duration such as '30s' (a bare number is milliseconds)"
-        : 'a whole number';
-    return {
-      param,
-      message: `The setting '${key}' cannot be ${JSON.stringify(value)}. Use ${unit} from ${definition.min} to ${definition.max}.`,
-    };
-  }
-  return number;
+/** A profile as a world keeps it. One that was kept by an earlier version lacks what came since. */
+export function keptProfile(text: string): Profile {
+  const { name, switches, settings } = JSON.parse(text) as Profile;
+  return {
+    name,
+    switches: { ...(switchesOf(name) as Switches), ...switches },
+    settings: { ...defaultSettings(), ...settings },
+  };
 }
 
 function switchesOf(profile: ProfileName): Record<string, string> {
@@ -257,14 +219,8 @@ function switchesOf(profile: ProfileName): Record<string, string> {
   return chosen;
 }
 
-function defaultSettings(): Record<string, number> {
-  return Object.fromEntries(
-    Object.entries(SETTINGS).map(([key, definition]) => [key, definition.default]),
-  );
-}
-
 /** How many rules of the ledger are assumed: a test counts them, so that starting need not read the ledger. */
-export const ASSUMED_RULES = 51;
+export const ASSUMED_RULES = 53;
 
 /** The switches of assumed rules: the others choose between sources that disagree. */
 export const ASSUMED_SWITCHES: readonly SwitchName[] = [

@@ -1,11 +1,18 @@
 /** Whether a delivery is done, tried again, or failed: a sum over what is known, with no clock and no state. */
 import type { Instant } from './clock.ts';
 
-/** Durations in milliseconds. The defaults are seed 001, "Retry and timeout defaults". */
+/** All that decides about a delivery, read from the settings. Durations are in milliseconds. */
 export interface RetryPolicy {
+  completesOn: Outcomes;
+  /** What completes is never retried. */
+  retryOn: Outcomes;
   attemptsMax: number;
   firstWaitMs: number;
+  /** Each wait is so many times the one before. */
+  waitFactor: number;
   waitMaxMs: number;
+  /** The share of each wait that is left to chance, from 0 to 1. */
+  waitJitter: number;
   attemptTimeoutMs: number;
   /** Whether a `Retry-After` answer may lengthen the wait (switch `retry_after`). */
   honourRetryAfter: boolean;
@@ -22,39 +29,72 @@ export type Outcome =
   /** The emulator stopped while the attempt was open. */
   | { kind: 'interrupted' };
 
+/** The kinds of an outcome that is no answer, as the settings name them. */
+export const UNANSWERED = [
+  'timeout',
+  'connection_failed',
+  'answer_lost',
+  'interrupted',
+] as const satisfies readonly Outcome['kind'][];
+
+/** Some of the outcomes: answers by their status, all others by their kind. */
+export type Outcomes = ReadonlySet<number | Outcome['kind']>;
+
+/** Reads words that a setting has let through: `408 5xx timeout`. */
+export function outcomesNamed(words: string): Outcomes {
+  const named = words.split(' ').flatMap((word): (number | Outcome['kind'])[] => {
+    const kind = UNANSWERED.find((known) => known === word);
+    if (kind) return [kind];
+    const hundred = Number(word.charAt(0)) * 100;
+    return word.endsWith('xx')
+      ? Array.from({ length: 100 }, (_, n) => hundred + n)
+      : [Number(word)];
+  });
+  return new Set(named);
+}
+
 export type NextStep =
   | { kind: 'complete' }
   | { kind: 'retry'; dueAt: Instant }
   | { kind: 'fail'; errorType: string; message: string; status?: number };
 
 /**
- * The outcome table of seed 001, "Downstream call outcomes": 2xx completes; 408, 429, 5xx, a timeout and a transient
- * failure are retried while attempts remain; any other answer fails at once. `attempt` counts from 1.
+ * What the policy completes on completes; what it retries on is retried while attempts remain; anything else fails at
+ * once. `attempt` counts from 1. `drawn`, in [0, 1), is what chance says of the wait.
  */
 export function nextStep(
   policy: RetryPolicy,
   attempt: number,
   outcome: Outcome,
   endedAt: Instant,
+  drawn = 0,
 ): NextStep {
-  if (outcome.kind === 'answered' && outcome.status >= 200 && outcome.status < 300)
-    return { kind: 'complete' };
-  if (isRetryable(outcome) && attempt < policy.attemptsMax) {
-    return { kind: 'retry', dueAt: endedAt + waitMs(policy, attempt, outcome, endedAt) };
+  const named = outcome.kind === 'answered' ? outcome.status : outcome.kind;
+  if (policy.completesOn.has(named)) return { kind: 'complete' };
+  if (policy.retryOn.has(named) && attempt < policy.attemptsMax) {
+    const waitMs = Math.max(
+      backoffMs(policy, attempt, drawn),
+      policy.honourRetryAfter ? askedWaitMs(outcome, endedAt) : 0,
+    );
+    return { kind: 'retry', dueAt: endedAt + waitMs };
   }
   return { kind: 'fail', ...failure(outcome, policy) };
 }
 
-function isRetryable(outcome: Outcome): boolean {
-  if (outcome.kind !== 'answered') return true;
-  return outcome.status === 408 || outcome.status === 429 || outcome.status >= 500;
+/**
+ * The wait grows by its factor after each attempt up to its cap: 1 s, 2 s, 4 s, 5 s. Chance only shortens it, so that the
+ * cap holds. Multiplied step by step: the power of a decimal need not be the same on every machine.
+ */
+function backoffMs(policy: RetryPolicy, attempt: number, drawn: number): number {
+  let wait = policy.firstWaitMs;
+  for (let n = 1; n < attempt && wait < policy.waitMaxMs; n += 1) wait *= policy.waitFactor;
+  return Math.round(Math.min(wait, policy.waitMaxMs) * (1 - policy.waitJitter * drawn));
 }
 
-/** The wait doubles from `firstWaitMs` after each attempt and is capped at `waitMaxMs`: 1 s, 2 s, 4 s, 5 s. */
-function waitMs(policy: RetryPolicy, attempt: number, outcome: Outcome, endedAt: Instant): number {
-  const backoff = Math.min(policy.firstWaitMs * 2 ** (attempt - 1), policy.waitMaxMs);
-  if (!policy.honourRetryAfter || outcome.kind !== 'answered') return backoff;
-  return Math.max(backoff, retryAfterMs(outcome.headers['retry-after'], endedAt) ?? 0);
+/** How long the agent asks us to wait. */
+function askedWaitMs(outcome: Outcome, endedAt: Instant): number {
+  if (outcome.kind !== 'answered') return 0;
+  return retryAfterMs(outcome.headers['retry-after'], endedAt) ?? 0;
 }
 
 /** RFC 9110 10.2.3: seconds, or an HTTP date. */

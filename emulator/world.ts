@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { HostClock, Instant } from './clock.ts';
 import { type Draw, drawFrom } from './ids.ts';
-import type { Profile } from './profile.ts';
+import { keptProfile, type Profile } from './profile.ts';
 import { addDue, type DueClass, nextDue } from './store/due.ts';
 import { addLine, trimJournal } from './store/journal.ts';
 import type { Store } from './store/store.ts';
@@ -65,7 +65,7 @@ export class World {
     const row = readWorld(store) ?? firstRow(made, host);
     this.project = row.project;
     this.made = JSON.parse(row.made) as WorldMade;
-    this.profile = JSON.parse(row.profile) as Profile;
+    this.profile = keptProfile(row.profile);
     this.draw = drawFrom(row.seed);
     this.rate = row.rate;
     this.skip = row.skip === 1;
@@ -248,7 +248,7 @@ export class World {
     const epoch = this.epoch + 1;
     const row = readWorld(this.store) ?? firstRow(made, this.host);
     this.made = JSON.parse(row.made) as WorldMade;
-    this.profile = JSON.parse(row.profile) as Profile;
+    this.profile = keptProfile(row.profile);
     this.draw = drawFrom(row.seed);
     this.rate = row.rate;
     this.skip = row.skip === 1;

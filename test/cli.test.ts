@@ -8,7 +8,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { entryLine } from '../cli/journal.ts';
+import { ruleText } from '../cli/ledger.ts';
 import { readStartOptions } from '../cli/options.ts';
+import { rules } from '../contracts/ledger.ts';
+import { viewRule } from '../emulator/api/ledger.ts';
 import { loadCertificate } from '../emulator/certificate.ts';
 
 const BIN = fileURLToPath(new URL('../cli/bin.mjs', import.meta.url));
@@ -79,6 +82,7 @@ test('start says that it is ready on its last line, answers, and a signal ends i
   expect(stdout).toContain(
     `export AZURE_AI_PROJECT_ENDPOINT=${url.replace('http', 'https')}/api/projects/local`,
   );
+  expect(stdout).toMatch(/\d+ assumed rules are in force/);
   expect(stdout).not.toContain('\x1b');
   expect((await fetch(`${url}/_emulator/health`)).status).toBe(200);
 
@@ -183,6 +187,18 @@ test.concurrent.each([
   [['fire', 'x', '--payload', '{'], /--payload is "\{"/],
   [['journal', '--url', 'nowhere'], /--url is "nowhere"/],
   [['replay', 'none.ndjson'], /cannot read "none.ndjson"/],
+  [
+    ['ledger', 'routin/put-replace'],
+    /no rule "routin\/put-replace"\. Near it: routine\/put-replaces,/,
+  ],
+  [['ledger', 'zzzz'], /no rule "zzzz"\. "foundrite ledger" lists all/],
+  [['ledger', 'cron'], /"cron" is an area: "foundrite ledger --area cron"/],
+  [
+    ['ledger', '--area', 'crn'],
+    /--area is "crn", which is none\. Near it: cron\. There are: action,/,
+  ],
+  [['ledger', '--basis', 'toString'], /--basis is "toString": write one of documented, observed,/],
+  [['ledger', 'cron/day-rule', '--basis', 'own'], /leave out --basis and --area, or the id/],
 ])('foundrite %j is a wrong use', async (args, message) => {
   const { status, stdout, stderr } = await runBeside(args);
 
@@ -291,6 +307,68 @@ test('a line of the journal is short enough for a terminal', () => {
   };
 
   expect(entryLine(entry, false)).toBe(`    3 ${at} attempt    digest run_1 status=503 text="a b"`);
+});
+
+test('the ledger is printed by area, without an emulator, and counted on its last line', () => {
+  const { status, stdout } = run(['ledger']);
+  const cron = run(['ledger', '--area', 'cron', '--basis', 'assumed']);
+
+  const ids = [...stdout.matchAll(/^ {2}(\S+\/\S+) {2}(\w+)$/gm)].map(([, id]) => id);
+  expect({ status, ids: ids.sort() }).toEqual({
+    status: 0,
+    ids: rules()
+      .map(({ id }) => id)
+      .sort(),
+  });
+  expect(stdout.split('\n').filter((line) => line.length > 100)).toEqual([]);
+  expect(stdout).toMatch(/\n\d+ rules: \d+ documented, \d+ observed, \d+ assumed, \d+ own\n$/);
+  expect(stdout).not.toContain('\x1b');
+  expect(cron.stdout).toMatch(
+    /^cron\n {2}cron\/\S+ {2}assumed\n {4}[\s\S]+\n\n(\d+) rules: \1 assumed\n$/,
+  );
+});
+
+test('the ledger is printed as JSON, in the form in which it is served', () => {
+  const all = JSON.parse(run(['ledger', '--json']).stdout);
+  const one = JSON.parse(run(['ledger', 'cron/day-rule', '--json']).stdout);
+
+  expect(all).toEqual({ rules: rules().map(viewRule) });
+  expect(one).toMatchObject({ id: 'cron/day-rule', switch: 'cron_days', values: ['or', 'and'] });
+});
+
+test('all of a rule is printed, its sources by their titles, as wide as the terminal', () => {
+  const both = {
+    id: 'a/b',
+    statement: 'A short one.',
+    source: ['HOW-TO › Schedule trigger fields "five"', 'design'],
+    basis: 'assumed',
+    switch: 'sw',
+    values: ['x', 'y'],
+    setting: 'number',
+    default: 'x',
+    tested_by: 'The clients.',
+  } as const;
+  const set = { id: 'a/c', statement: 'S.', source: ['design'], basis: 'own' } as const;
+  const plain = (text: string) => text;
+
+  expect(ruleText(both, 60, plain)).toBe(`a/b
+  A short one.
+
+  basis    assumed: nobody says, and its sources only come
+           nearest
+  source   HOW-TO: Microsoft Learn, "Automate agents with
+           routines (preview)", 2026-06-01 › Schedule
+           trigger fields "five"
+  source   design: the design of Foundrite itself
+  switch   sw: x (default), y
+  setting  number
+  tested   The clients.`);
+  expect(ruleText({ ...set, setting: 'wait', default: '1s' }, 60, plain)).toContain(
+    '\n  setting  wait: 1s (default)',
+  );
+  expect(ruleText({ ...set, no_values: 'There is none.' }, 60, plain)).toContain(
+    '\n  fixed    There is none.',
+  );
 });
 
 test('clock advance says what fired and where it stands', async () => {

@@ -1,4 +1,6 @@
 import { describe } from 'vitest';
+import { rules } from '../contracts/ledger.ts';
+import { ASSUMED_RULES } from '../emulator/profile.ts';
 import {
   type Answered,
   CUSTOM,
@@ -217,6 +219,38 @@ describe('a project', () => {
       'control/setting-known',
       /a whole number/,
     ],
+    [
+      { settings: { retry_on: '408 2xx' } },
+      'settings.retry_on',
+      'control/setting-known',
+      /^The setting 'retry_on' cannot be "408 2xx"\. Use one or more words with spaces between them: a status from 300 to 599, 3xx, 4xx, 5xx, timeout, connection_failed, answer_lost, interrupted\.$/,
+    ],
+    ...['204', '1xx', '600', '40', '5XX', '408,429', 'answered', 'cancelled', ' ', 2].map(
+      (words) => [
+        { settings: { retry_on: words } },
+        'settings.retry_on',
+        'control/setting-known',
+        /a status from 300 to 599, 3xx, 4xx, 5xx, timeout/,
+      ],
+    ),
+    ...['', 'timeout', '1xx', '199', '600', '2xx, 302', 2].map((words) => [
+      { settings: { completes_on: words } },
+      'settings.completes_on',
+      'control/setting-known',
+      /a status from 200 to 599, 2xx, 3xx, 4xx, 5xx\.$/,
+    ]),
+    ...[0.99, 10.01, 'twice', '', ' ', '2s'].map((factor) => [
+      { settings: { wait_factor: factor } },
+      'settings.wait_factor',
+      'control/setting-known',
+      /a number from 1 to 10\.$/,
+    ]),
+    ...[-0.1, 1.01, 'some', ' '].map((share) => [
+      { settings: { wait_jitter: share } },
+      'settings.wait_jitter',
+      'control/setting-known',
+      /a number from 0 to 1\.$/,
+    ]),
     [{ rate: 1 }, 'rate', 'control/body-has-known-fields', /rate is not a field here/],
   ] as [unknown, string, string, RegExp][])(
     'is not changed by %j',
@@ -254,19 +288,34 @@ describe('a project', () => {
   test('says which switches and settings differ from its profile', async ({ foundry }) => {
     const changed = await foundry.set({
       switches: { overlap: 'skip', envelope: 'superset' },
-      settings: { first_wait: '2s', attempts_max: 3, queue_delay: '500' },
+      settings: {
+        first_wait: '2s',
+        attempts_max: 3,
+        queue_delay: '500',
+        wait_factor: '1.5',
+        wait_jitter: '0',
+        retry_on: ' 503  timeout ',
+        completes_on: 200,
+      },
     });
     const profile = await foundry.set({ profile: 'v1preview', switches: { envelope: 'superset' } });
+    const settings = {
+      first_wait: 2_000,
+      queue_delay: 500,
+      wait_factor: 1.5,
+      retry_on: '503 timeout',
+      completes_on: '200',
+    };
 
     expect(changed).toMatchObject({
       profile: 'lenient',
       switches: { overlap: 'skip' },
-      settings: { first_wait: 2_000, queue_delay: 500 },
+      settings,
     });
     expect(profile).toMatchObject({
       profile: 'v1preview',
       switches: { envelope: 'superset' },
-      settings: { first_wait: 2_000, queue_delay: 500 },
+      settings,
     });
   });
 
@@ -338,6 +387,87 @@ describe('health', () => {
       { status: 404, rule: 'control/off' },
       { status: 404, rule: 'control/off' },
     ]);
+  });
+});
+
+describe('the ledger', () => {
+  const RULE = {
+    id: 'delivery/first-wait-is-1s',
+    statement: expect.stringMatching(/one second/),
+    source: [expect.stringMatching(/^HOW-TO › /)],
+    basis: 'documented',
+    setting: 'first_wait',
+    default: '1s',
+  };
+
+  async function list(foundry: Foundry, query: string): Promise<Json[]> {
+    return (await foundry.get(`/_emulator/ledger${query}`)).body.rules;
+  }
+
+  test('is listed whole, by basis and by area', async ({ foundry }) => {
+    const all = await list(foundry, '?basis=&area=');
+    const assumed = await list(foundry, '?basis=assumed');
+    const both = await list(foundry, '?basis=documented&area=delivery');
+
+    expect(all.map(({ id }) => id)).toEqual(rules().map(({ id }) => id));
+    expect(assumed).toHaveLength(ASSUMED_RULES);
+    expect(both).toContainEqual(RULE);
+    expect(both).toEqual(
+      all.filter((each) => each.basis === 'documented' && each.id.startsWith('delivery/')),
+    );
+    expect(await list(foundry, '?basis=own&area=cron')).toEqual([]);
+  });
+
+  test('tells one rule, with its slash as it is or encoded', async ({ foundry }) => {
+    const raw = await foundry.get('/_emulator/ledger/delivery/first-wait-is-1s');
+    const encoded = await foundry.get('/_emulator/ledger/delivery%2Ffirst-wait-is-1s');
+
+    expect([raw.status, raw.body]).toEqual([200, RULE]);
+    expect(encoded.body).toEqual(raw.body);
+  });
+
+  test.for(['delivery/nothing', 'delivery%2Fnothing', 'delivery', 'delivery/nothing/at/all'])(
+    'has no rule %s, and says how to list them',
+    async (id, { foundry }) => {
+      const answer = await foundry.get(`/_emulator/ledger/${id}`);
+
+      expect(refusal(answer)).toMatchObject({
+        status: 404,
+        code: 'not_found',
+        message: expect.stringMatching(
+          /^There is no rule "delivery.* GET \/_emulator\/ledger lists/,
+        ),
+        rule: 'control/ledger-rule-known',
+      });
+    },
+  );
+
+  test.for([
+    ['basis', 'certain', '\'basis\' cannot be "certain". Use one of: documented, observed, '],
+    ['area', 'routines', '\'area\' cannot be "routines". Use one of: action, dispatch, '],
+  ] as const)('is not listed by the %s %s', async ([param, value, message], { foundry }) => {
+    const answer = await foundry.get(`/_emulator/ledger?${param}=${value}`);
+
+    expect(refusal(answer)).toMatchObject({
+      status: 400,
+      param,
+      message: expect.stringContaining(message),
+      rule: 'control/ledger-filter-known',
+    });
+  });
+
+  test('needs the token, and is not there when control is off', async () => {
+    const [guarded, off] = [
+      openFoundry({ controlToken: 'secret' }),
+      openFoundry({ control: false }),
+    ];
+
+    for (const path of ['/_emulator/ledger', '/_emulator/ledger/cron/day-rule']) {
+      const authorization = 'Bearer secret';
+      expect(refusal(await guarded.get(path))).toMatchObject({ rule: 'control/token' });
+      expect((await guarded.get(path, { authorization })).status).toBe(200);
+      expect(refusal(await off.get(path))).toMatchObject({ status: 404, rule: 'control/off' });
+    }
   });
 });
 

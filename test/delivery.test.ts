@@ -344,6 +344,11 @@ describe('a delivery', () => {
     ],
     [{ first_wait: '4s', wait_max: '6s' }, ['503 @0s retry', '503 @4s retry', '503 @10s fail']],
     [{ first_wait: 0 }, ['503 @0s retry', '503 @0s retry', '503 @0s fail']],
+    [{ wait_factor: 1 }, ['503 @0s retry', '503 @1s retry', '503 @2s fail']],
+    [{ wait_factor: 1.5 }, ['503 @0s retry', '503 @1s retry', '503 @2.5s fail']],
+    [{ wait_factor: '10' }, ['503 @0s retry', '503 @1s retry', '503 @6s fail']],
+    [{ retry_on: '408 429 timeout' }, ['503 @0s fail']],
+    [{ completes_on: '2xx 503' }, ['503 @0s complete']],
   ] as [object, string[]][])(
     'keeps to the settings %j',
     async ([settings, attempts], { foundry }) => {
@@ -352,6 +357,78 @@ describe('a delivery', () => {
       expect((await deliver(foundry, { agent: 'digest', fault: 503 })).attempts).toEqual(attempts);
     },
   );
+
+  test.for([
+    ['408 5xx timeout', 429, ['429 @0s fail']],
+    ['3xx', 302, ['302 @0s retry', '302 @1s retry', '302 @3s fail']],
+    ['404', 404, ['404 @0s retry', '404 @1s retry', '404 @3s fail']],
+    ['404', 403, ['403 @0s fail']],
+    ['5xx', 'timeout', ['timeout @30s fail']],
+    ['5xx', 'disconnect', ['connection_failed @0s fail']],
+    ['5xx', 'lose_response', ['answer_lost @0s fail']],
+  ] as [string, unknown, string[]][])(
+    'that may be retried on %s alone meets %s',
+    async ([words, fault, attempts], { foundry }) => {
+      await foundry.set({ settings: { retry_on: words } });
+
+      expect((await deliver(foundry, { agent: 'digest', fault })).attempts).toEqual(attempts);
+    },
+  );
+
+  test('that completes on 200 and 404 alone fails on 202', async ({ foundry }) => {
+    await foundry.set({ settings: { completes_on: '200 404' } });
+
+    const { attempts, run } = await deliver(foundry, { agent: 'digest', fault: 404 });
+    const failed = await deliver(foundry, { agent: 'digest', fault: 202 });
+
+    expect(run).toMatchObject({ phase: 'completed', response_id: run.action_correlation_id });
+    expect([...attempts, failed.attempts.at(-1)]).toEqual(['404 @0s complete', '202 @600s fail']);
+    expect((await foundry.runs('r')).at(-1)).toMatchObject({
+      phase: 'failed',
+      error_type: 'downstream_status',
+      error_status_code: 202,
+    });
+  });
+
+  test('with wait_jitter waits a drawn share less, the same for the same seed', async () => {
+    const waited = async (seed: string, more: object) => {
+      const foundry = openFoundry({
+        seed,
+        settings: { wait_jitter: 0.5, wait_max: '1h', attempts_max: 4, ...more },
+      });
+      await foundry.agent('digest');
+      await deliver(foundry, { agent: 'digest', fault: 503 });
+      const at = (await foundry.journal('kind=attempt')).map((line) => Date.parse(line.at));
+      return at.slice(1).map((instant, index) => instant - (at[index] as number));
+    };
+
+    const [waits, again, other, none] = [
+      await waited('one', {}),
+      await waited('one', {}),
+      await waited('other', {}),
+      await waited('one', { wait_jitter: 0 }),
+    ];
+
+    expect(none).toEqual([1_000, 2_000, 4_000]);
+    for (const [index, whole] of none.entries()) {
+      expect(waits[index]).toBeGreaterThanOrEqual(whole / 2);
+      expect(waits[index]).toBeLessThan(whole);
+    }
+    expect(again).toEqual(waits);
+    expect(other).not.toEqual(waits);
+  });
+
+  test('follows the policy that is in force when its attempt ends', async ({ foundry }) => {
+    await foundry.routine('r', routine());
+    await foundry.faults({ agent: 'digest', fault: { status: 503, delay: '10s' } });
+    await foundry.dispatch('r');
+    await foundry.advance('PT5S');
+
+    await foundry.set({ settings: { retry_on: '408' } });
+    await foundry.advance('PT1M');
+
+    expect(await foundry.attempts()).toEqual(['503 @10s fail']);
+  });
 
   test('has as much time as the setting attempt_timeout gives it', async ({ foundry }) => {
     await foundry.set({ settings: { attempt_timeout: '5s', attempts_max: 1 } });

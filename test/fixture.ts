@@ -13,46 +13,27 @@ import { checkResponse } from '../contracts/openapi.ts';
 import type { HostClock } from '../emulator/clock.ts';
 import { createEmulator, type Emulator, type EmulatorOptions } from '../emulator/emulator.ts';
 import type { Project } from '../emulator/projects.ts';
-
-/** JSON of an answer; each test says what it expects of it. */
-// biome-ignore lint/suspicious/noExplicitAny: answers are compared, not typed.
-export type Json = any;
-
-export const START = Date.parse('2026-06-01T00:00:00Z');
-
-export interface Asked {
-  body?: unknown;
-  /** Sent as it stands, in place of a JSON body. */
-  raw?: string;
-  headers?: Record<string, string>;
-}
-
-export interface Answered {
-  method: string;
-  /** The raw path, with its query. */
-  path: string;
-  status: number;
-  headers: Headers;
-  text: string;
-  body: Json;
-  /** The rule that a refusal enforces. */
-  rule: string | null;
-}
+import {
+  type Answered,
+  type Asked,
+  HOSTED,
+  type Json,
+  Foundry as Published,
+  START,
+} from '../emulator/vitest.ts';
 
 /** A user agent that is told instants in ISO 8601, as seed 001 prints them. */
 export const CURL = { 'user-agent': 'curl/8.7.1' };
 const PEEK = { ...CURL, 'x-foundrite-peek': '1' };
 
-export class Foundry {
-  readonly emulator: Emulator;
-  readonly name: string;
+/** The published fixture, whose every answer is checked against openapi.yaml and recorded. */
+export class Foundry extends Published {
   readonly answers: Answered[];
   /** What was printed for the user: blocked calls, stuck items, bugs. A test that expects some takes them. */
   readonly notices: string[];
 
   constructor(emulator: Emulator, name: string, answers: Answered[], notices: string[]) {
-    this.emulator = emulator;
-    this.name = name;
+    super(emulator, name);
     this.answers = answers;
     this.notices = notices;
   }
@@ -66,57 +47,22 @@ export class Foundry {
     return this.emulator.project(this.name);
   }
 
-  /** Below the project, unless the path begins at the root of the service or of the emulator. */
-  async request(method: string, path: string, asked: Asked = {}): Promise<Answered> {
-    const full = /^\/(?:api|_emulator)\//.test(path)
-      ? path
-      : `/api/projects/${encodeURIComponent(this.name)}${path}`;
-    const text = asked.raw ?? (asked.body === undefined ? undefined : JSON.stringify(asked.body));
-    const request = new Request(`http://localhost:3686${full}`, {
-      method,
-      headers: {
-        authorization: 'Bearer test',
-        ...(text === undefined ? {} : { 'content-type': 'application/json' }),
-        ...asked.headers,
-      },
-      ...(text === undefined ? {} : { body: text }),
-    });
-    return this.answered(method, full, await this.emulator.fetch(request));
+  /** Tests set wrong plans and replies too, which the published types refuse. */
+  override faults(...faults: unknown[]): Promise<Json> {
+    return super.faults(...(faults as never[]));
   }
 
-  /** Reads an answer, checks it against openapi.yaml, and records it. */
-  async answered(method: string, path: string, response: Response): Promise<Answered> {
-    const text = await response.text();
-    const { status, headers } = response;
+  override reply(agent: string, reply: unknown): Promise<Json> {
+    return super.reply(agent, reply as never);
+  }
+
+  override async answered(method: string, path: string, response: Response): Promise<Answered> {
+    const answer = await super.answered(method, path, response);
+    const { status, headers, text } = answer;
     const problems = checkResponse(method, path, status, headers, text);
     expect(problems, `${method} ${path} answered ${status} ${text.slice(0, 500)}`).toEqual([]);
-    const answer: Answered = {
-      method,
-      path,
-      status,
-      headers,
-      text,
-      body: bodyOf(headers, text),
-      rule: headers.get('x-foundrite-rule'),
-    };
     this.answers.push(answer);
     return answer;
-  }
-
-  get(path: string, headers: Record<string, string> = {}): Promise<Answered> {
-    return this.request('GET', path, { headers });
-  }
-
-  put(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Answered> {
-    return this.request('PUT', path, { body, headers });
-  }
-
-  post(path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answered> {
-    return this.request('POST', path, { body, headers });
-  }
-
-  delete(path: string): Promise<Answered> {
-    return this.request('DELETE', path);
   }
 
   /** A path of this project's control. */
@@ -128,13 +74,6 @@ export class Foundry {
   async steer(method: string, path: string, body?: unknown): Promise<Json> {
     const answer = await this.request(method, this.control(path), { body });
     expect(answer.status, answer.text).toBeLessThan(300);
-    return answer.body;
-  }
-
-  /** An agent that a routine can call; hosted unless its definition says otherwise. */
-  async agent(name: string, definition: object = HOSTED): Promise<Json> {
-    const answer = await this.post(`/agents/${name}/versions`, { definition });
-    expect(answer.status, answer.text).toBe(200);
     return answer.body;
   }
 
@@ -150,45 +89,6 @@ export class Foundry {
     const answer = await this.post(`/routines/${encodeURIComponent(name)}:dispatch_async`, body);
     expect(answer.status, answer.text).toBe(200);
     return answer.body;
-  }
-
-  /** Moves the clock: by a duration, to an instant, or until idle. */
-  advance(by: string): Promise<Json> {
-    const to = /^\d{4}-/.test(by);
-    return this.steer(
-      'POST',
-      '/clock:advance',
-      by === 'idle' ? { until: by } : to ? { to: by } : { by },
-    );
-  }
-
-  set(change: { profile?: string; switches?: object; settings?: object }): Promise<Json> {
-    return this.steer('PATCH', '', change);
-  }
-
-  faults(...faults: unknown[]): Promise<Json> {
-    return this.steer('PUT', '/faults', { faults });
-  }
-
-  reply(agent: string, reply: unknown): Promise<Json> {
-    return this.steer('PUT', `/agents/${agent}/reply`, reply);
-  }
-
-  release(gate: string): Promise<Json> {
-    return this.steer('POST', `/gates/${encodeURIComponent(gate)}:release`);
-  }
-
-  clock(): Promise<Json> {
-    return this.steer('GET', '/clock');
-  }
-
-  /** Where the clock stands. */
-  async now(): Promise<string> {
-    return (await this.clock()).now;
-  }
-
-  async journal(query = ''): Promise<Json[]> {
-    return (await this.steer('GET', `/journal${query === '' ? '' : `?${query}`}`)).entries;
   }
 
   /** The runs of a routine, oldest first, without moving time; instants in ISO. */
@@ -214,20 +114,6 @@ export class Foundry {
   }
 }
 
-function bodyOf(headers: Headers, text: string): Json {
-  const type = headers.get('content-type') ?? '';
-  if (type.includes('ndjson'))
-    return text
-      .split('\n')
-      .filter(Boolean)
-      .map((line) => JSON.parse(line));
-  try {
-    return text === '' ? undefined : JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
 /** Seconds since the start of the test's world: `0s`, `31.5s`. */
 export function since(at: string | number): string {
   const ms = (typeof at === 'number' ? at : Date.parse(at)) - START;
@@ -239,15 +125,6 @@ export function refusal(answer: Answered): Json {
   const { code, message, param } = answer.body?.error ?? {};
   return { status: answer.status, code, message, param, rule: answer.rule };
 }
-
-export const HOSTED = {
-  kind: 'hosted',
-  image: 'example.azurecr.io/agent:1',
-  protocol_versions: [
-    { protocol: 'responses', version: '1.0.0' },
-    { protocol: 'invocations', version: '1.0.0' },
-  ],
-};
 
 export const EVERY_5_MINUTES = {
   type: 'schedule',
@@ -379,4 +256,4 @@ export function lid(startAt: number): HostClock & { sleep(ms: number): Promise<v
   };
 }
 
-export { expect };
+export { type Answered, type Asked, expect, HOSTED, type Json, START };

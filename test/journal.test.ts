@@ -106,6 +106,12 @@ describe('the journal', () => {
       outcome: 'answered',
       status: 200,
       next: 'complete',
+      sent: {
+        agent: 'digest',
+        protocol: 'responses',
+        body: { input: '' },
+        request_id: expect.stringMatching(/^disp-/),
+      },
     });
     expect(advance).toMatchObject({
       seq: 10,

@@ -1,9 +1,17 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { type Rule, readRules, rule, rules, SOURCES } from '../contracts/ledger.ts';
-import { document } from '../contracts/openapi.ts';
-import { parseDuration } from '../emulator/clock.ts';
-import { ASSUMED_RULES, ASSUMED_SWITCHES, SETTINGS, SWITCHES } from '../emulator/profile.ts';
+import { areas, type Rule, readRules, rule, rules, SOURCES } from '../contracts/ledger.ts';
+import { document, lossesOf, operations, responseValidator } from '../contracts/openapi.ts';
+import { viewRule } from '../emulator/api/ledger.ts';
+import {
+  ASSUMED_RULES,
+  ASSUMED_SWITCHES,
+  chooseProfile,
+  isProblem,
+  SWITCHES,
+} from '../emulator/profile.ts';
+import { isSetting, readSetting, SETTINGS } from '../emulator/settings.ts';
+import { problemsIn } from '../scenarios/match.ts';
 
 const root = new URL('../', import.meta.url);
 const PAGES: Record<string, string[]> = {
@@ -23,6 +31,8 @@ const FIELDS = [
   'setting',
   'default',
   'no_values',
+  'broken_by',
+  'tested_by',
 ];
 
 const every = readRules();
@@ -46,6 +56,21 @@ test('each rule has an id of its own, and is found by it', () => {
   expect(rules()).toHaveLength(every.length);
   expect(failing((each) => rule(each.id) === each || rule(each.id)?.id === each.id)).toEqual([]);
   expect(rule('routine/of-gold')).toBeUndefined();
+});
+
+test('rules are found by basis and by area', () => {
+  expect(areas()).toEqual([...new Set(every.map(({ id }) => id.split('/')[0]))]);
+  expect(rules('assumed', 'cron').map(({ id }) => id)).toEqual(
+    every.filter(({ id, basis }) => basis === 'assumed' && /^cron\//.test(id)).map(({ id }) => id),
+  );
+});
+
+test('each rule is served as openapi.yaml describes it, and none of it may get lost', () => {
+  const problems = responseValidator('getLedgerRule', 200, 'application/json');
+  expect(every.flatMap((each) => problems(viewRule(each)))).toEqual([]);
+  expect(failing((each) => lossesOf('LedgerRule', viewRule(each)).unnoticed.length === 0)).toEqual(
+    [],
+  );
 });
 
 test('an id is an area and a few words', () => {
@@ -135,14 +160,12 @@ test('a switch belongs to exactly one rule, with the same values', () => {
   expect(failing(({ switch: name, values }) => (name === undefined) === !values)).toEqual([]);
 });
 
-test('a setting belongs to exactly one rule, with the same default', () => {
-  const settings = SETTINGS as Record<string, { default: number; unit: string }>;
-  const named = every.flatMap(({ setting }) => (setting === undefined ? [] : [setting]));
-  expect(named.sort()).toEqual(Object.keys(settings).sort());
-  const hasDefault = ({ setting, switch: name, default: value = '' }: Rule) => {
+test('a setting belongs to a rule or several, each with the same default', () => {
+  const named = new Set(every.flatMap(({ setting }) => (setting === undefined ? [] : [setting])));
+  expect([...named].sort()).toEqual(Object.keys(SETTINGS).sort());
+  const hasDefault = ({ setting, switch: name, default: value }: Rule) => {
     if (setting === undefined || name !== undefined) return true;
-    const number = settings[setting]?.unit === 'ms' ? parseDuration(value) : Number(value);
-    return number === settings[setting]?.default;
+    return isSetting(setting) && readSetting(setting, value) === SETTINGS[setting].default;
   };
   expect(failing(hasDefault)).toEqual([]);
 });
@@ -191,4 +214,47 @@ test("the number of assumed rules that start prints is the ledger's", () => {
   expect(ASSUMED_RULES).toBe(rules().filter(({ basis }) => basis === 'assumed').length);
   const switches = rules().filter((each) => each.basis === 'assumed' && each.switch !== undefined);
   expect([...ASSUMED_SWITCHES].sort()).toEqual(switches.map((each) => each.switch).sort());
+});
+
+test('what breaks a rule is made of values that are there', () => {
+  const known = new Set(operations().map(({ operationId }) => operationId));
+  const problems = every.flatMap(({ id, broken_by: breaking }) => {
+    if (!breaking) return [];
+    const { switches = {}, settings = {}, rewrite = [], ...others } = breaking;
+    const said = Object.keys(others).map((key) => `"${key}" is no way to break a rule`);
+    const profile = chooseProfile(undefined, { switches, settings });
+    if (isProblem(profile)) said.push(profile.message);
+    const inert = Object.entries(switches).filter(
+      ([name, value]) => SWITCHES[name as keyof typeof SWITCHES]?.values[0] === value,
+    );
+    said.push(...inert.map(([name]) => `the switch ${name} has its default`));
+    for (const one of rewrite) {
+      const unknown = Object.keys(one).filter((key) => !REWRITE.includes(key));
+      said.push(...unknown.map((key) => `"${key}" is no part of a rewrite`));
+      const named = one.operation === undefined ? [] : [one.operation].flat();
+      said.push(...named.filter((name) => !known.has(name)).map((name) => `no operation ${name}`));
+      if (one.rule !== undefined && !rule(one.rule)) said.push(`no rule ${one.rule}`);
+      said.push(...problemsIn(one.when).map(({ message }) => message));
+      if (!CHANGES.some((key) => key in one)) said.push('a rewrite that changes nothing');
+    }
+    return said.map((problem) => `${id}: ${problem}`);
+  });
+
+  expect(problems).toEqual([]);
+});
+
+const CHANGES = ['status', 'headers', 'body', 'set', 'remove'];
+const REWRITE = ['operation', 'rule', 'path', 'when', ...CHANGES];
+
+test('a rule that only a test shows names one that is there', () => {
+  const missing = every.flatMap(({ id, tested_by: named }) => {
+    if (named === undefined) return [];
+    const [file = '', title = ''] = named.split(' › ');
+    const url = new URL(file, root);
+    const there =
+      existsSync(url) && readFileSync(url, 'utf8').replaceAll("\\'", "'").includes(title);
+    return there && title !== '' ? [] : [`${id}: ${named}`];
+  });
+
+  expect(missing).toEqual([]);
 });

@@ -185,6 +185,7 @@ const OPTIONAL = [
   'RoutineRun.session_id',
   'PageV2.next_link',
   'Agent.agent_card',
+  'LedgerRule.setting',
 ];
 
 test('properties that may be absent without a sign are these few', () => {
@@ -679,6 +680,13 @@ const errorOf = (code: string) => ({
   error: { code, message: 'It says what to do.', param: null, type: 'invalid_request_error' },
 });
 const unauthorized = { statusCode: 401, message: 'No token.', ...errorOf('Unauthorized') };
+const ledgerRule = { statement: 'S.', source: ['HOW-TO'], basis: 'assumed' };
+const ledgerRules = {
+  plain: { ...ledgerRule, id: 'a/plain', basis: 'own' },
+  switched: { ...ledgerRule, id: 'a/switched', switch: 's', values: ['x', 'y'], default: 'x' },
+  set: { ...ledgerRule, id: 'a/set', basis: 'documented', setting: 's', default: '1s' },
+  fixed: { ...ledgerRule, id: 'a/fixed', no_values: 'R.' },
+};
 const refusedIdentity = { statusCode: 400, message: 'm', error: { code: 'c', message: 'm' } };
 
 const R = '/api/projects/local/routines';
@@ -879,6 +887,14 @@ const ANSWERS: [string, number, unknown][] = [
   ],
   [`GET ${P}/snapshots`, 200, { snapshots: [{ name: 'before', now, bytes: 4096 }] }],
   [`PUT ${P}/snapshots/before`, 200, { name: 'before', now, bytes: 4096 }],
+  ['GET /_emulator/ledger', 200, { rules: [...Object.values(ledgerRules)] }],
+  ...Object.values(ledgerRules).map((rule): [string, number, unknown] => [
+    `GET /_emulator/ledger/${rule.id}`,
+    200,
+    rule,
+  ]),
+  ['GET /_emulator/ledger/a%2Fb', 200, ledgerRules.plain],
+  ['GET /_emulator/ledger/a/b', 404, errorOf('not_found')],
   [
     'GET /_emulator/identity?resource=x',
     200,
@@ -963,6 +979,7 @@ test('paths are matched as they were sent, verbs after the last colon', () => {
   );
   expect(found('get', '/routines/a/runs')).toBe('listRoutineRuns');
   expect(found('POST', `${P}/clock:advance`)).toBe('advanceClock');
+  expect(found('GET', '/_emulator/ledger/a/b')).toBe('getLedgerRule');
   expect(found('POST', '/routines/a:dispatch')).toBeUndefined();
   expect(found('POST', '/routines/a')).toBeUndefined();
 });

@@ -1,5 +1,11 @@
 import { describe } from 'vitest';
-import { PROFILES, SWITCHES } from '../emulator/profile.ts';
+import {
+  chooseProfile,
+  keptProfile,
+  PROFILES,
+  type Profile,
+  SWITCHES,
+} from '../emulator/profile.ts';
 import {
   CURL,
   CUSTOM,
@@ -668,6 +674,20 @@ describe('a profile', () => {
       code: 'BadRequest',
       rule: 'request/api-version-known',
     });
+  });
+
+  test('that an earlier version kept has the first values of what came since', () => {
+    const change = {
+      profile: 'v1preview',
+      switches: { overlap: 'skip' },
+      settings: { fired_max: 7 },
+    };
+    const { name, switches, settings } = chooseProfile(undefined, change) as Profile;
+    const { on_delete: _, retry_after: __, ...olderSwitches } = switches;
+    const { retry_on: ___, wait_factor: ____, ...olderSettings } = settings;
+    const kept = { name, switches: olderSwitches, settings: olderSettings };
+
+    expect(keptProfile(JSON.stringify(kept))).toEqual({ name, switches, settings });
   });
 
   test('may be chosen for a whole emulator', async () => {

@@ -123,6 +123,8 @@ async function control(foundry: Foundry): Promise<void> {
   await foundry.get('/_emulator/health');
   await foundry.get('/_emulator/ready');
   for (const path of ['/_emulator/health', '/_emulator/ready']) await foundry.request('HEAD', path);
+  for (const path of ['?area=list', '?area=none', '/list%2Forder-known', '/list/order-known', '/x'])
+    await foundry.get(`/_emulator/ledger${path}`);
   await foundry.get('/_emulator/ca.pem');
   const identity = '/_emulator/identity?api-version=2019-08-01&resource=https://ai.azure.com';
   await foundry.get(identity, { 'x-identity-header': 'secret' });

@@ -70,7 +70,12 @@ async function story(ask: Ask): Promise<void> {
   await ask('POST', `${ROUTINES}/nightly:disable`);
   await ask('PATCH', CONTROL, {
     switches: { on_delete: 'cancel' },
-    settings: { queue_delay: '5s' },
+    settings: {
+      queue_delay: '5s',
+      retry_on: '5xx timeout answer_lost',
+      wait_factor: 1.5,
+      wait_jitter: 0.8,
+    },
   });
   await ask('POST', `${ROUTINES}/once:dispatch_async`);
   await ask('DELETE', `${ROUTINES}/once`);
@@ -161,6 +166,18 @@ describe('replay', () => {
     expect(otherSeed.lines().slice(1)).not.toEqual(one.lines().slice(1));
     expect(otherStep.lines()).not.toEqual(one.lines());
   });
+
+  it('of a journal from before a setting came gives the same journal', async () => {
+    const world = inProcess(OPTIONS);
+    await story(world.ask);
+    const [first = '', ...rest] = world.lines();
+    const made = JSON.parse(first);
+    delete made.made.profile.settings.retry_on;
+    delete made.made.profile.settings.wait_factor;
+    const lines = [JSON.stringify(made), ...rest];
+
+    expect(await replayJournal(lines)).toEqual(lines);
+  }, 30_000);
 
   it('of a journal without its beginning is refused with what to do', async () => {
     const world = inProcess(OPTIONS);

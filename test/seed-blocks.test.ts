@@ -3,16 +3,7 @@
  * taken out of ../shared/seeds while the test runs: the page stands there as text, without fences and without indentation.
  */
 import { execFile, spawnSync } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -24,95 +15,13 @@ import {
   pythonOf,
   ROOT,
 } from './clients/install.mjs';
+import { type Block, blocksOf, endOfStatement, type Language, readSeed } from './seed-units.ts';
 
-const SEEDS = join(ROOT, '..', 'shared', 'seeds');
 const JAVASCRIPT_VERSIONS = ['2.2.0', '2.3.1', '2.6.0', '2.10.0'];
 const INSTALL_MS = 300_000;
 const RUN_MS = 60_000;
 /** Begins a line that says which block prints what follows. */
 const MARK = '=== block ';
-
-type Language = 'shell' | 'python' | 'javascript';
-
-interface Block {
-  language: Language;
-  /** As printed. */
-  lines: string[];
-}
-
-/** What a line at the outermost level begins with. */
-const BEGINNINGS: [Language, RegExp][] = [
-  ['shell', /^(?:curl |[A-Z_]+=)/],
-  ['python', /^(?:import \w|from \S+ import |print\(|client\.\w|for \w+ in .*:$|if .*:$|\w+ = )/],
-  ['javascript', /^(?:const |await |for await |console\.|\/\/)/],
-];
-
-function blocksOf(text: string): Block[] {
-  const lines = text.split('\n');
-  const blocks: Block[] = [];
-  let block: Block | undefined;
-  for (let index = 0; index < lines.length; ) {
-    const language = languageAt(lines, index, block?.language);
-    if (language === undefined) {
-      block = undefined;
-      index += 1;
-      continue;
-    }
-    if (block?.language !== language) {
-      block = { language, lines: [] };
-      blocks.push(block);
-    }
-    const end = endOfStatement(lines, index, language);
-    block.lines.push(...lines.slice(index, end));
-    index = end;
-  }
-  return blocks;
-}
-
-/** A comment belongs to the code that follows it; where none does, to what went before it. */
-function languageAt(
-  lines: string[],
-  index: number,
-  before: Language | undefined,
-): Language | undefined {
-  const begins = (line: string) => BEGINNINGS.find(([, beginning]) => beginning.test(line))?.[0];
-  if (!lines[index]?.startsWith('#')) return begins(lines[index] ?? '');
-  const next = begins(lines.slice(index).find((line) => !line.startsWith('#')) ?? '');
-  return next === 'shell' || next === 'python' ? next : before === 'python' ? before : undefined;
-}
-
-function endOfStatement(lines: string[], start: number, language: Language): number {
-  const state: State = { depth: 0, quote: '' };
-  for (let index = start; index < lines.length; index += 1) {
-    const line = lines[index] ?? '';
-    scan(line, language, state);
-    const goesOn =
-      state.depth > 0 || state.quote !== '' || (language === 'shell' && line.endsWith('\\'));
-    if (!goesOn) return index + 1;
-  }
-  throw new Error(`the block at line ${start + 1} does not end: ${lines[start]}`);
-}
-
-interface State {
-  /** Brackets open. */
-  depth: number;
-  /** The quote that is open; across lines in the shell only. */
-  quote: string;
-}
-
-function scan(line: string, language: Language, state: State): void {
-  const comment = language === 'javascript' ? '//' : '#';
-  for (let at = 0; at < line.length; at += 1) {
-    const char = line.charAt(at);
-    if (state.quote !== '') {
-      if (char === '\\' && state.quote !== "'") at += 1;
-      else if (char === state.quote) state.quote = '';
-    } else if (line.startsWith(comment, at)) return;
-    else if (char === '"' || char === "'" || char === '`') state.quote = char;
-    else if ('([{'.includes(char)) state.depth += 1;
-    else if (')]}'.includes(char)) state.depth -= 1;
-  }
-}
 
 /** Gives Python back the whitespace that it lost at the beginning of lines. A comment at the outermost level ends a loop. */
 function indented({ lines, language }: Block): string[] {
@@ -184,15 +93,13 @@ const JAVASCRIPT_PRINTS: RegExp[][] = [
   [/^Routine deleted\.$/],
 ];
 
-const seed = existsSync(SEEDS)
-  ? readdirSync(SEEDS).find((name) => /^001.*\.txt$/.test(name))
-  : undefined;
+const seed = readSeed('001');
 if (seed === undefined)
-  process.stderr.write(`seed-blocks: skipped, because there is no seed 001 in ${SEEDS}.\n`);
+  process.stderr.write('seed-blocks: skipped, because there is no seed 001 in ../shared/seeds.\n');
 
 describe.skipIf(seed === undefined)('the code of seed 001', () => {
-  const page = seed === undefined ? '' : readFileSync(join(SEEDS, seed), 'utf8');
-  const blocks = blocksOf(page);
+  const page = seed ?? '';
+  const blocks = blocksOf(page.split('\n'));
   const printed = (language: Language) => blocks.filter((block) => block.language === language);
   let folder: string;
 

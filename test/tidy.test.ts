@@ -24,7 +24,7 @@ function importsOf(file: string): string[] {
 
 /** The rings of design 4: a file imports from its own ring or one below. */
 const RINGS: [ring: number, files: RegExp][] = [
-  [4, /^emulator\/(?:emulator|server|replay|certificate)\.ts$/],
+  [4, /^emulator\/(?:emulator|server|replay|certificate|in-process|vitest)\.ts$/],
   [3, /^emulator\/(?:app|identity)\.ts$|^emulator\/api\//],
   [2, /^emulator\/(?:world|engine|waits|endpoint|projects)\.ts$|^emulator\/work\//],
   [1, /^emulator\/(?:downstream|replies|faults|fault-agent)\.ts$|^emulator\/store\//],

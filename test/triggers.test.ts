@@ -423,7 +423,7 @@ describe('firing by control', () => {
     for (let n = 0; n < 3; n += 1) ids.push((await foundry.steer('POST', '/routines/r:fire')).run);
     const { fired } = await foundry.advance('PT5M');
 
-    expect(new Set([...ids, fired[0].run]).size).toBe(4);
+    expect(new Set([...ids, fired[0]?.run]).size).toBe(4);
   });
 
   test.for([

@@ -10,6 +10,7 @@ import { fire, release, replacePlan, setFaults, setReply, viewPlan } from './fau
 import { type Connection, pathParams, rawPath, toResponse } from './http.ts';
 import { type Answer, readJson } from './input.ts';
 import { readJournal } from './journal.ts';
+import { getRule, listRules } from './ledger.ts';
 import {
   create,
   health,
@@ -56,6 +57,8 @@ const HANDLERS: Record<string, Handler> = {
   getJournal: (call) => readJournal(call, projectOf(call)),
   listSnapshots,
   takeSnapshot,
+  getLedger: listRules,
+  getLedgerRule: getRule,
 };
 
 export function controlOperations(app: Hono<{ Bindings: Connection }>, emulated: Emulated): void {
@@ -71,6 +74,7 @@ function routeOf(call: ControlCall): string {
   const segments = call.path.split('/').map((segment) => {
     const parameter = /^\{(\w+)\}(:\w+)?$/.exec(segment);
     if (!parameter) return segment;
+    if (parameter[1] === 'rule') return ':rule{.+}';
     return parameter[2] ? `:${parameter[1]}{.+${parameter[2]}}` : `:${parameter[1]}`;
   });
   return `/_emulator${segments.join('/')}`;

@@ -69,7 +69,8 @@ export function pathParams(raw: string, template: string): Record<string, string
   const params: Record<string, string> = {};
   for (const [index, part] of template.split('/').entries()) {
     const [, name, verb = ''] = /^\{(\w+)\}(:\w+)?$/.exec(part) ?? [];
-    const segment = segments[index] ?? '';
+    // A rule's id has a slash, which may be sent as it is.
+    const segment = (name === 'rule' ? segments.slice(index).join('/') : segments[index]) ?? '';
     if (name !== undefined) params[name] = decode(segment.slice(0, segment.length - verb.length));
   }
   return params;

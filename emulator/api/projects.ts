@@ -8,10 +8,10 @@ import {
   isProblem,
   type Profile,
   type ProfileChange,
-  SETTINGS,
   SWITCHES,
 } from '../profile.ts';
 import type { Project } from '../projects.ts';
+import { SETTINGS } from '../settings.ts';
 import { listStuck } from '../store/due.ts';
 import { freeQueued, freeWorkers } from '../work/delivery.ts';
 import { readInstant, viewClock } from './clock.ts';
@@ -94,7 +94,7 @@ function changedSwitches(profile: Profile): Record<string, string> {
   return Object.fromEntries(changed);
 }
 
-function changedSettings(profile: Profile): Record<string, number> {
+function changedSettings(profile: Profile): Record<string, number | string> {
   const settings = Object.entries(profile.settings);
   return Object.fromEntries(
     settings.filter(([key, value]) => SETTINGS[key as keyof typeof SETTINGS].default !== value),

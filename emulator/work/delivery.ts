@@ -5,8 +5,9 @@ import type { AgentCall } from '../downstream.ts';
 import { callAgent, type Forward } from '../endpoint.ts';
 import type { Call, DueHandler, Engine } from '../engine.ts';
 import { type Arrival, type Fault, type FaultPlan, throughFault } from '../faults.ts';
+import type { Profile } from '../profile.ts';
 import { answerId } from '../replies.ts';
-import { nextStep, type Outcome, type RetryPolicy } from '../retry.ts';
+import { nextStep, type Outcome, outcomesNamed, type RetryPolicy } from '../retry.ts';
 import {
   type AttemptRow,
   addAttempt,
@@ -34,15 +35,26 @@ export interface DeliveryContext {
   forward: Forward;
 }
 
-export function policyOf(world: World): RetryPolicy {
-  const { settings, switches } = world.profile;
-  return {
+/** A profile is replaced and never changed, so that its policy is read once, not for each attempt. */
+const policies = new WeakMap<Profile, RetryPolicy>();
+
+function policyOf({ profile }: World): RetryPolicy {
+  const known = policies.get(profile);
+  if (known) return known;
+  const { settings, switches } = profile;
+  const policy: RetryPolicy = {
+    completesOn: outcomesNamed(settings.completes_on),
+    retryOn: outcomesNamed(settings.retry_on),
     attemptsMax: settings.attempts_max,
     firstWaitMs: settings.first_wait,
+    waitFactor: settings.wait_factor,
     waitMaxMs: settings.wait_max,
+    waitJitter: settings.wait_jitter,
     attemptTimeoutMs: settings.attempt_timeout,
     honourRetryAfter: switches.retry_after === 'honoured',
   };
+  policies.set(profile, policy);
+  return policy;
 }
 
 export function subjectOf(routine: string): string {
@@ -136,21 +148,24 @@ function callOf(
   const deadline = attempt.started_at + world.profile.settings.attempt_timeout;
   const from = world.now;
   const ceilingMs = deadline - from;
+  let sent: SentCall | undefined;
   return {
     order: attempt.seq,
     subject: subjectOf(run.routine),
     deadline,
     start: () =>
-      throughFault(fault, ceilingMs, () =>
-        callAgent(world, requestOf(run), context.forward, ceilingMs),
-      ),
+      throughFault(fault, ceilingMs, () => {
+        const call = requestOf(run);
+        sent = sentCall(call);
+        return callAgent(world, call, context.forward, ceilingMs);
+      }),
     settle: (arrival, real) =>
       settle(
         world,
         run,
         attempt,
         lateFrom(arrival as Arrival, from - attempt.started_at),
-        real,
+        { sent, real },
         context,
       ),
   };
@@ -165,11 +180,10 @@ function lateFrom(arrival: Arrival, startedMs: number): Arrival {
 export function requestOf(run: RunRow): AgentCall {
   const delivery = JSON.parse(run.action) as Delivery;
   if (delivery.type === 'invoke_agent_invocations_api') {
-    const body = JSON.stringify(delivery.input === undefined ? {} : delivery.input);
     return {
       agent: run.agent,
       protocol: 'invocations',
-      body,
+      body: JSON.stringify(delivery.input === undefined ? {} : delivery.input),
       requestId: run.dispatch_id,
       sessionId: delivery.session_id,
     };
@@ -186,6 +200,32 @@ export function requestOf(run: RunRow): AgentCall {
   };
 }
 
+/** A call that reached its agent, as the journal tells it. */
+interface SentCall {
+  agent: string;
+  protocol: AgentCall['protocol'];
+  body: unknown;
+  request_id: string;
+  session_id?: string;
+  /** How many characters a body had that is too long for the journal; then `body` is the beginning of its text. */
+  cut?: number;
+}
+
+/** Longer bodies are cut in the journal (design 11). */
+const SENT_BODY_MAX = 16 * 1024;
+
+function sentCall({ agent, protocol, body, requestId, sessionId }: AgentCall): SentCall {
+  const long = body.length > SENT_BODY_MAX;
+  return {
+    agent,
+    protocol,
+    body: long ? body.slice(0, SENT_BODY_MAX) : (JSON.parse(body) as unknown),
+    request_id: requestId,
+    ...(sessionId === undefined ? {} : { session_id: sessionId }),
+    ...(long ? { cut: body.length } : {}),
+  };
+}
+
 /** A call at a gate: it is on its way, so a routine that is replaced meanwhile does not redirect it. */
 export interface HeldCall {
   kind: 'held';
@@ -199,7 +239,7 @@ function settle(
   run: RunRow,
   attempt: OpenAttempt,
   arrival: Arrival,
-  real: boolean,
+  { sent, real }: { sent: SentCall | undefined; real: boolean },
   context: DeliveryContext,
 ): void {
   if (real) {
@@ -213,7 +253,7 @@ function settle(
     });
   }
   if (arrival.kind === 'later') {
-    keepPending(world.store, attempt.seq, JSON.stringify(arrival.outcome));
+    keepPending(world.store, attempt.seq, JSON.stringify({ ...arrival.outcome, sent }));
     const at = attempt.started_at + arrival.afterMs;
     world.addDue(
       Math.max(at, world.now),
@@ -233,7 +273,7 @@ function settle(
     context.engine.held(attempt.seq, arrival.gate);
     return;
   }
-  conclude(world, run, attempt, arrival, context);
+  conclude(world, run, attempt, arrival, context, sent);
 }
 
 /** Records what an attempt gave, and what follows from it. */
@@ -243,17 +283,21 @@ export function conclude(
   attempt: OpenAttempt,
   outcome: Outcome,
   context: DeliveryContext,
+  sent?: SentCall,
 ): void {
   const { number } = attempt;
   const endedAt = world.now;
   const status = outcome.kind === 'answered' ? outcome.status : null;
   endAttempt(world.store, attempt.seq, endedAt, outcome.kind, status);
   context.engine.released(attempt.seq);
-  const step = nextStep(policyOf(world), number, outcome, endedAt);
+  const policy = policyOf(world);
+  const drawn = policy.waitJitter === 0 ? 0 : world.draw.fraction('wait', run.id, number);
+  const step = nextStep(policy, number, outcome, endedAt, drawn);
   const data: Record<string, unknown> = { attempt: number, outcome: outcome.kind };
   if (status !== null) data.status = status;
   data.next = step.kind;
   if (step.kind === 'retry') data.retry_at = isoInstant(step.dueAt);
+  if (sent) data.sent = sent;
   world.record({ kind: 'attempt', routine: run.routine, run: run.id, data });
   switch (step.kind) {
     case 'complete':
@@ -294,7 +338,7 @@ function responseIdOf(
     const id = body?.id ?? body?.invocation_id;
     if (typeof id === 'string' && id !== '') return id;
   } catch {
-    // A 2xx completes the run whatever its body is; the id that was promised at dispatch then stands.
+    // A status completes the run, whatever the body is; the id that was promised at dispatch then stands.
   }
   return run.correlation_id;
 }
@@ -339,7 +383,8 @@ function arrive(world: World, item: DueRow, context: DeliveryContext): void {
   const attempt = openAttemptOf(world.store, run.seq);
   if (!attempt?.pending) return;
   cancelDue(world.store, refOf(run));
-  conclude(world, run, attempt, JSON.parse(attempt.pending) as Outcome, context);
+  const { sent, ...outcome } = JSON.parse(attempt.pending) as Outcome & { sent?: SentCall };
+  conclude(world, run, attempt, outcome, context, sent);
 }
 
 /** A gate was opened: the call goes on to the agent, within what is left of its ceiling. */

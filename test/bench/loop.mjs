@@ -114,6 +114,12 @@ export function makeLoop(db) {
       outcome: 'answered',
       status: 200,
       next: 'complete',
+      sent: {
+        agent: run.agent,
+        protocol: 'responses',
+        body: { input: '' },
+        request_id: run.dispatch_id,
+      },
     });
     markCompleted.run(at, run.correlation_id, run.seq);
     return next;

@@ -1,0 +1,216 @@
+/**
+ * What the package exports for vitest: a test that is handed a project of its own, with its clock standing at an instant, no faults, and
+ * ids that its name decides. Nothing listens on a port; everything is closed when the test ends.
+ */
+import { test as base } from 'vitest';
+import type { components } from '../contracts/openapi.ts';
+import { type Control, controlBelow, type Sent } from '../contracts/target.ts';
+import { createEmulator, type Emulator, type EmulatorOptions } from './emulator.ts';
+
+type Schemas = components['schemas'];
+
+/** JSON of an answer; each test says what it expects of it. */
+// biome-ignore lint/suspicious/noExplicitAny: answers are compared, not typed.
+export type Json = any;
+
+/** Where clocks start unless a test says otherwise: a Monday, 2026-06-01T00:00:00Z. */
+export const START = Date.parse('2026-06-01T00:00:00Z');
+
+export interface Asked {
+  body?: unknown;
+  /** Sent as it stands, in place of a JSON body. */
+  raw?: string;
+  headers?: Record<string, string>;
+}
+
+export interface Answered {
+  method: string;
+  /** The raw path, with its query. */
+  path: string;
+  status: number;
+  headers: Headers;
+  text: string;
+  /** JSON, a list of JSON lines, or undefined where the text is neither. */
+  body: Json;
+  /** The rule of the ledger that a refusal enforces. */
+  rule: string | null;
+}
+
+/** One project of an emulator in this process, and what can be done to it. */
+export class Foundry {
+  readonly emulator: Emulator;
+  /** The project's name. */
+  readonly name: string;
+  readonly #control: Control = controlBelow();
+
+  constructor(emulator: Emulator, name: string) {
+    this.emulator = emulator;
+    this.name = name;
+  }
+
+  /** What an official client takes as its project endpoint; hand it `fetch` as well. */
+  get endpoint(): string {
+    return `http://localhost:3686${this.#base}`;
+  }
+
+  get #base(): string {
+    return `/api/projects/${encodeURIComponent(this.name)}`;
+  }
+
+  /** As the global `fetch`, answered by the emulator. */
+  readonly fetch = async (input: string | URL | Request, init?: RequestInit): Promise<Response> =>
+    this.emulator.fetch(new Request(input, init));
+
+  /** Below the project, unless the path begins at the root of the service or of the emulator. */
+  async request(method: string, path: string, asked: Asked = {}): Promise<Answered> {
+    const body = asked.raw ?? (asked.body === undefined ? undefined : JSON.stringify(asked.body));
+    return this.send({
+      method,
+      path: /^\/(?:api|_emulator)\//.test(path) ? path : `${this.#base}${path}`,
+      headers: {
+        authorization: 'Bearer test',
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...asked.headers,
+      },
+      ...(body === undefined ? {} : { body }),
+    });
+  }
+
+  async send({ method, path, headers, body }: Sent): Promise<Answered> {
+    const init = { method, headers, ...(body === undefined ? {} : { body }) };
+    const answer = await this.emulator.fetch(new Request(`http://localhost:3686${path}`, init));
+    return this.answered(method, path, answer);
+  }
+
+  async answered(method: string, path: string, answer: Response): Promise<Answered> {
+    const text = await answer.text();
+    const { status, headers } = answer;
+    const rule = headers.get('x-foundrite-rule');
+    return { method, path, status, headers, text, body: bodyOf(headers, text), rule };
+  }
+
+  get(path: string, headers: Record<string, string> = {}): Promise<Answered> {
+    return this.request('GET', path, { headers });
+  }
+
+  put(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Answered> {
+    return this.request('PUT', path, { body, headers });
+  }
+
+  post(path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answered> {
+    return this.request('POST', path, { body, headers });
+  }
+
+  delete(path: string): Promise<Answered> {
+    return this.request('DELETE', path);
+  }
+
+  /** An agent that a routine can call; hosted unless its definition says otherwise. */
+  async agent(name: string, definition: object = HOSTED): Promise<Json> {
+    return taken(await this.post(`/agents/${encodeURIComponent(name)}/versions`, { definition }));
+  }
+
+  /** A control call by its word in contracts/control.ts, which must succeed; answers its body. */
+  async call(
+    word: string,
+    { query, body, ...params }: { query?: object; body?: unknown; [param: string]: unknown } = {},
+  ): Promise<Json> {
+    const sent = this.#control.request(word, {
+      params: { p: this.name, ...(params as Record<string, string>) },
+      query: (query ?? {}) as Record<string, unknown>,
+      body,
+    });
+    return taken(await this.send(sent));
+  }
+
+  /** Moves the clock: by a duration (`2m`), to an instant, or until `idle`. */
+  advance(by: string): Promise<Schemas['AdvanceResult']> {
+    const to = /^\d{4}-/.test(by);
+    return this.call('advance', {
+      body: by === 'idle' ? { until: by } : to ? { to: by } : { by },
+    });
+  }
+
+  clock(): Promise<Schemas['Clock']> {
+    return this.call('clock');
+  }
+
+  /** Where the clock stands, in ISO 8601. */
+  async now(): Promise<string> {
+    return (await this.clock()).now;
+  }
+
+  /** Sets the fault plan, in place of the one before. */
+  faults(...faults: Schemas['FaultEntry'][]): Promise<Json> {
+    return this.call('faults', { body: { faults } });
+  }
+
+  /** What an agent says from now on. */
+  reply(agent: string, reply: Schemas['Reply']): Promise<Json> {
+    return this.call('reply', { agent_name: agent, body: reply });
+  }
+
+  /** Lets go what a fault of the kind `gate` holds. */
+  release(gate: string): Promise<Json> {
+    return this.call('release', { gate });
+  }
+
+  /** Fires a routine's trigger by hand. */
+  fire(routine: string, body: Schemas['FireRequest'] = {}): Promise<Json> {
+    return this.call('fire', { routine_name: routine, body });
+  }
+
+  /** Changes switches, settings and profile. */
+  set(change: { profile?: string; switches?: object; settings?: object }): Promise<Json> {
+    return this.call('settings', { body: change });
+  }
+
+  /** The journal's entries: `{ kind: 'attempt', routine: 'daily' }`, or as a query. */
+  async journal(query: object | string = {}): Promise<Json[]> {
+    const asked =
+      typeof query === 'string' ? Object.fromEntries(new URLSearchParams(query)) : query;
+    return (await this.call('journal', { query: asked })).entries;
+  }
+}
+
+function taken(answer: Answered): Json {
+  if (answer.status < 300) return answer.body;
+  throw new Error(`${answer.method} ${answer.path} was answered ${answer.status}: ${answer.text}`);
+}
+
+function bodyOf(headers: Headers, text: string): Json {
+  if (text === '') return undefined;
+  try {
+    if (!(headers.get('content-type') ?? '').includes('ndjson')) return JSON.parse(text);
+    return text
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line));
+  } catch {
+    return undefined;
+  }
+}
+
+export const HOSTED = {
+  kind: 'hosted',
+  image: 'example.azurecr.io/agent:1',
+  protocol_versions: [
+    { protocol: 'responses', version: '1.0.0' },
+    { protocol: 'invocations', version: '1.0.0' },
+  ],
+};
+
+export interface FoundryFixtures {
+  /** What the emulator is made with; `test.extend({ foundryOptions: { … } })` chooses otherwise. */
+  foundryOptions: EmulatorOptions;
+  foundry: Foundry;
+}
+
+export const test = base.extend<FoundryFixtures>({
+  foundryOptions: {},
+  foundry: async ({ foundryOptions, task }, use) => {
+    const emulator = createEmulator({ now: START, seed: task.name, ...foundryOptions });
+    await use(new Foundry(emulator, 'test'));
+    await emulator.close();
+  },
+});

@@ -1,0 +1,116 @@
+/**
+ * One promise broken on purpose, to see which scenarios notice: a target whose worlds have other switches or settings, or
+ * whose answers are rewritten on their way. What is broken, and how, is data of the ledger (`broken_by`).
+ */
+import type { Breaking, Rewrite } from '../contracts/ledger.ts';
+import { findOperation } from '../contracts/openapi.ts';
+import type { Sent, Target } from '../contracts/target.ts';
+import { match } from './match.ts';
+
+export function brokenTarget(target: Target, breaking: Breaking): Target {
+  return {
+    ...target,
+    async send(sent) {
+      const answer = await target.send(otherwiseMade(sent, breaking));
+      return rewritten(sent, answer, breaking.rewrite ?? []);
+    },
+  };
+}
+
+/** Every world is made with the broken values, whatever its scenario says. */
+function otherwiseMade(sent: Sent, { switches, settings }: Breaking): Sent {
+  if (!switches && !settings) return sent;
+  if (findOperation(sent.method, sent.path)?.operationId !== 'createProject') return sent;
+  const body = JSON.parse(String(sent.body ?? '{}')) as { switches?: object; settings?: object };
+  const changed = {
+    ...body,
+    switches: { ...body.switches, ...switches },
+    settings: { ...body.settings, ...settings },
+  };
+  return { ...sent, body: JSON.stringify(changed) };
+}
+
+async function rewritten(
+  sent: Sent,
+  answer: Response,
+  rewrites: readonly Rewrite[],
+): Promise<Response> {
+  if (rewrites.length === 0) return answer;
+  const operation = findOperation(sent.method, sent.path)?.operationId;
+  const rule = answer.headers.get('x-foundrite-rule');
+  const near = rewrites.filter(
+    (one) =>
+      (one.operation === undefined || [one.operation].flat().includes(operation ?? '')) &&
+      (one.rule === undefined || one.rule === rule) &&
+      (one.path === undefined || new RegExp(one.path).test(sent.path)),
+  );
+  if (near.length === 0) return answer;
+  const text = await answer.text();
+  const state = { status: answer.status, headers: new Headers(answer.headers), text };
+  for (const one of near) rewrite(state, one);
+  const bodiless = [204, 205, 304].includes(state.status);
+  return new Response(bodiless ? null : state.text, {
+    status: state.status,
+    headers: state.headers,
+  });
+}
+
+function rewrite(state: { status: number; headers: Headers; text: string }, one: Rewrite): void {
+  const root = { '': parsed(state.text) };
+  if (one.when !== undefined && !fits(one.when, root[''])) return;
+  if (one.status !== undefined) state.status = one.status;
+  for (const [name, value] of Object.entries(one.headers ?? {})) {
+    if (value === null) state.headers.delete(name);
+    else state.headers.set(name, value);
+  }
+  if (one.body !== undefined) root[''] = one.body;
+  for (const [pointer, value] of Object.entries(one.set ?? {})) change(root, pointer, () => value);
+  for (const pointer of one.remove ?? []) change(root, pointer, () => undefined);
+  const changed = one.body !== undefined || one.set !== undefined || one.remove !== undefined;
+  if (changed && root[''] !== undefined) {
+    state.text = JSON.stringify(root['']);
+    state.headers.delete('content-length');
+  }
+}
+
+function fits(pattern: unknown, actual: unknown): boolean {
+  return (
+    match(pattern, actual, { start: 0, now: 0, captures: new Map(), toleranceMs: 0 }).length === 0
+  );
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** RFC 6901 with `*` for every item or field, and `-1` for the last item; undefined takes out. */
+function change(root: object, pointer: string, to: () => unknown): void {
+  const keys = pointer.split('/').map((key) => key.replaceAll('~1', '/').replaceAll('~0', '~'));
+  const last = keys.pop() ?? '';
+  let targets: unknown[] = [root];
+  for (const key of keys)
+    targets = targets.flatMap((target) =>
+      namesIn(target, key).map((name) => (target as Record<string, unknown>)[name]),
+    );
+  for (const target of targets) {
+    if (typeof target !== 'object' || target === null) continue;
+    const value = to();
+    for (const name of last === '*' || last === '-1' ? namesIn(target, last).reverse() : [last]) {
+      if (value !== undefined) (target as Record<string, unknown>)[name] = structuredClone(value);
+      else if (Array.isArray(target)) target.splice(Number(name), 1);
+      else delete (target as Record<string, unknown>)[name];
+    }
+  }
+}
+
+function namesIn(target: unknown, key: string): string[] {
+  if (typeof target !== 'object' || target === null) return [];
+  if (key === '*') return Object.keys(target);
+  if (key === '-1' && Array.isArray(target))
+    return target.length === 0 ? [] : [String(target.length - 1)];
+  return Object.hasOwn(target, key) ? [key] : [];
+}
