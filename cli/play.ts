@@ -6,7 +6,6 @@ import { type Rule, rule } from '../contracts/ledger.ts';
 import { controlBelow, httpTarget, type Target, Unreachable } from '../contracts/target.ts';
 import { systemClock } from '../emulator/clock.ts';
 import { inProcess } from '../emulator/in-process.ts';
-import { brokenTarget } from '../scenarios/broken.ts';
 import { type Played, play as playOne } from '../scenarios/play.ts';
 import {
   createReporter,
@@ -51,10 +50,9 @@ export async function play(paths: string[], flags: PlayFlags): Promise<number | 
   const files = filesIn(paths);
   if (flags.list) return list(wanted(files, flags).scenarios);
   const { target, close } = await targetOf(flags);
-  const playedOn = broken?.broken_by ? brokenTarget(target, broken.broken_by) : target;
   const round = async (some: readonly string[]) => {
     const reporters = outputs.map((output) => reporterOf(output, { flags, broken, target }));
-    return playAll(wanted(some, flags), playedOn, { flags, jobs, reporters });
+    return playAll(wanted(some, flags), target, { flags, jobs, reporters, broken });
   };
   if (flags.watch) {
     await round(files);
@@ -268,12 +266,13 @@ interface Round {
   flags: PlayFlags;
   jobs: number;
   reporters: readonly Reporter[];
+  broken: Rule | undefined;
 }
 
 async function playAll(
   { scenarios, bad }: Wanted,
   target: Target,
-  { flags, jobs, reporters }: Round,
+  { flags, jobs, reporters, broken }: Round,
 ): Promise<number> {
   const began = performance.now();
   const all: Played[] = [];
@@ -288,6 +287,7 @@ async function playAll(
         const played = await playOne(next, target, {
           ...(flags.seed === undefined ? {} : { seed: flags.seed }),
           ...(flags.keep ? { keep: true } : {}),
+          ...(broken?.broken_by ? { breaking: broken.broken_by } : {}),
         });
         all.push(played);
         progress.ended(next);

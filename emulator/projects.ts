@@ -27,6 +27,7 @@ import {
 import { type DeliveryContext, deliveryHandlers } from './work/delivery.ts';
 import { type ConfiguredAgent, makeAgents } from './work/demo.ts';
 import { firingHandlers, moveLate } from './work/firing.ts';
+import { progressHandlers } from './work/progress.ts';
 import { settleInterrupted } from './work/withdraw.ts';
 import { World, type WorldMade } from './world.ts';
 
@@ -145,6 +146,7 @@ export class Projects {
     const handlers: Record<string, DueHandler> = {
       ...firingHandlers,
       ...deliveryHandlers(() => context),
+      ...progressHandlers,
       wake: () => undefined,
     };
     const engine = new Engine(world, handlers, {

@@ -46,6 +46,8 @@ export const SETTINGS = {
   queue_delay: { ...ANY_DURATION, default: 0 },
   /** How many deliveries of a world may be in flight at once; 0 is no limit. */
   worker_concurrency: { default: 0, min: 0, max: 10_000, unit: 'count' },
+  /** How long a hosted version is being provisioned. */
+  provisioning_time: { ...ANY_DURATION, default: 0 },
   cron_interval_min: { ...ANY_DURATION, default: 5 * MINUTE },
   page_default: { default: 100, min: 1, max: 100, unit: 'count' },
   page_max: { default: 100, min: 1, max: 10_000, unit: 'count' },

@@ -1,33 +1,16 @@
 /**
- * One promise broken on purpose, to see which scenarios notice: a target whose worlds have other switches or settings, or
- * whose answers are rewritten on their way. What is broken, and how, is data of the ledger (`broken_by`).
+ * One promise broken on purpose, to see which scenarios notice: answers are rewritten on their way. Other switches and
+ * settings are given to the worlds as they are made (stage.ts). What is broken, and how, is data of the ledger (`broken_by`).
  */
 import type { Breaking, Rewrite } from '../contracts/ledger.ts';
 import { findOperation } from '../contracts/openapi.ts';
 import type { Sent, Target } from '../contracts/target.ts';
 import { match } from './match.ts';
 
-export function brokenTarget(target: Target, breaking: Breaking): Target {
-  return {
-    ...target,
-    async send(sent) {
-      const answer = await target.send(otherwiseMade(sent, breaking));
-      return rewritten(sent, answer, breaking.rewrite ?? []);
-    },
-  };
-}
-
-/** Every world is made with the broken values, whatever its scenario says. */
-function otherwiseMade(sent: Sent, { switches, settings }: Breaking): Sent {
-  if (!switches && !settings) return sent;
-  if (findOperation(sent.method, sent.path)?.operationId !== 'createProject') return sent;
-  const body = JSON.parse(String(sent.body ?? '{}')) as { switches?: object; settings?: object };
-  const changed = {
-    ...body,
-    switches: { ...body.switches, ...switches },
-    settings: { ...body.settings, ...settings },
-  };
-  return { ...sent, body: JSON.stringify(changed) };
+/** The same target, whose answers are rewritten. */
+export function rewriting(target: Target, { rewrite = [] }: Breaking): Target {
+  if (rewrite.length === 0) return target;
+  return { ...target, send: async (sent) => rewritten(sent, await target.send(sent), rewrite) };
 }
 
 async function rewritten(
@@ -35,7 +18,6 @@ async function rewritten(
   answer: Response,
   rewrites: readonly Rewrite[],
 ): Promise<Response> {
-  if (rewrites.length === 0) return answer;
   const operation = findOperation(sent.method, sent.path)?.operationId;
   const rule = answer.headers.get('x-foundrite-rule');
   const near = rewrites.filter(

@@ -3,17 +3,7 @@
  * stands for what is not known beforehand; `+1m` is the instant one minute after the scenario's `now`.
  */
 import { parseDuration, showDuration } from '../contracts/duration.ts';
-
-/** What an expectation is compared in. */
-export interface Frame {
-  /** The scenario's `now`, from which offsets count; milliseconds since the epoch. */
-  start: number;
-  /** Where the world's clock stands. */
-  now: number;
-  captures: Map<string, unknown>;
-  /** How far an instant may be off without a tolerance of its own; 0 on an emulator. */
-  toleranceMs: number;
-}
+import { type Frame, fillIn, PatternError, readOffset } from './slot.ts';
 
 export type Key = string | number;
 
@@ -26,12 +16,6 @@ export interface Mismatch {
   actual: string;
 }
 
-/** A marker that cannot be read, or a capture that nothing has set. */
-export class PatternError extends Error {
-  override name = 'PatternError';
-}
-
-const OFFSET = /^([+-])((?:\d+(?:\.\d{1,3})?(?:ms|s|m|h|d))+)$/;
 const MARKER = /^<(.+)>$/s;
 const REGEX = /^\/(.*)\/([imsu]*)$/s;
 const TYPES = ['string', 'number', 'integer', 'boolean', 'object', 'array', 'null', 'any'];
@@ -134,14 +118,6 @@ function instantOf(form: 'instant' | 'iso' | 'unix', words: string[]): Marker | 
   return marker;
 }
 
-/** `+1m30s` in milliseconds. */
-export function readOffset(text: string): number | undefined {
-  const [, sign, duration] = OFFSET.exec(text) ?? [];
-  if (duration === undefined) return undefined;
-  const ms = parseDuration(duration);
-  return ms === undefined ? undefined : sign === '-' ? -ms : ms;
-}
-
 function literal(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -153,7 +129,8 @@ function literal(text: string): unknown {
 /** What an answer does not keep of an expectation; nothing when it keeps all. Captures are set on the way. */
 export function match(pattern: unknown, actual: unknown, frame: Frame): Mismatch[] {
   const found: Mismatch[] = [];
-  compare(pattern, actual, { frame, found, path: [], where: '' });
+  // An answer without a body has nothing to compare.
+  compare(pattern, actual === undefined ? ABSENT : actual, { frame, found, path: [], where: '' });
   return found;
 }
 
@@ -165,7 +142,15 @@ interface Place {
 }
 
 function compare(pattern: unknown, actual: unknown, at: Place): void {
-  const expected = typeof pattern === 'string' ? fillIn(pattern, at.frame) : pattern;
+  let expected: unknown;
+  try {
+    expected = typeof pattern === 'string' ? fillIn(pattern, at.frame) : pattern;
+  } catch (error) {
+    if (!(error instanceof PatternError)) throw error;
+    // What should have been captured before it was not there to be found.
+    miss(at, `${String(pattern)} (nothing was captured for it)`, actual);
+    return;
+  }
   const read =
     typeof pattern === 'string' && typeof expected === 'string' ? readMarker(expected) : undefined;
   if (read) {
@@ -322,50 +307,4 @@ function said(actual: unknown, frame: Frame): string {
 export function shown(value: unknown, max = 300): string {
   const text = JSON.stringify(value) ?? String(value);
   return text.length > max ? `${text.slice(0, max - 1)}…` : text;
-}
-
-const SLOT = /\{\{([^{}]*)\}\}/g;
-
-/** The slots of a text, as written between the braces. */
-export function slotsIn(text: string): string[] {
-  return [...text.matchAll(SLOT)].map(([, slot = '']) => slot);
-}
-
-/** Whether a slot is a capture's name, not an instant or a repetition. */
-export function isName(slot: string): boolean {
-  return /^[A-Za-z_]\w*$/.test(slot);
-}
-
-/** Puts captures (`{{run}}`), instants (`{{+1h}}`) and repetitions (`{{x*257}}`) into a text; a slot that is all of it keeps its type. */
-export function fillIn(text: string, frame: Frame): unknown {
-  const whole = /^\{\{([^{}]*)\}\}$/.exec(text)?.[1];
-  if (whole !== undefined) return slotValue(whole, frame);
-  return text.replace(SLOT, (_, slot: string) => {
-    const value = slotValue(slot, frame);
-    return typeof value === 'string' ? value : JSON.stringify(value);
-  });
-}
-
-function slotValue(slot: string, frame: Frame): unknown {
-  if (isName(slot)) {
-    if (frame.captures.has(slot)) return frame.captures.get(slot);
-    throw new PatternError(`{{${slot}}} was not captured before this step`);
-  }
-  const offset = readOffset(slot);
-  if (offset !== undefined) return new Date(frame.start + offset).toISOString();
-  const [, text, times] = /^(.+)\*(\d{1,7})$/s.exec(slot) ?? [];
-  if (text !== undefined) return text.repeat(Number(times));
-  throw new PatternError(
-    `{{${slot}}} is no slot. Write a captured name, an offset such as {{+1h}}, or a repetition such as {{x*257}}.`,
-  );
-}
-
-/** The same in every text of a value. */
-export function fillAll(value: unknown, frame: Frame): unknown {
-  if (typeof value === 'string') return fillIn(value, frame);
-  if (Array.isArray(value)) return value.map((item) => fillAll(item, frame));
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [String(fillIn(key, frame)), fillAll(item, frame)]),
-  );
 }

@@ -1,8 +1,8 @@
 /** Steps as requests: what a step says becomes method, raw path, headers and bytes. */
 import { parseDuration } from '../contracts/duration.ts';
 import { type Control, controlCall, type Sent } from '../contracts/target.ts';
-import { type Frame, fillAll, fillIn } from './match.ts';
-import { isMethod, type Step, wordOf } from './scenario.ts';
+import { type Frame, fillAll, fillIn } from './slot.ts';
+import { isMethod, type Step, wordOf } from './step.ts';
 
 export interface Asking {
   frame: Frame;

@@ -8,10 +8,12 @@ import { fileURLToPath } from 'node:url';
 import { type Breaking, type Rule, rules } from '../contracts/ledger.ts';
 import { findOperation } from '../contracts/openapi.ts';
 import type { Target } from '../contracts/target.ts';
+import type { Emulator } from '../emulator/emulator.ts';
 import { inProcess } from '../emulator/in-process.ts';
-import { brokenTarget } from '../scenarios/broken.ts';
+import type { Profile } from '../emulator/profile.ts';
 import { type Played, play } from '../scenarios/play.ts';
-import { readScenario, type Scenario, STATUS, type Step, wordOf } from '../scenarios/scenario.ts';
+import { readScenario, type Scenario } from '../scenarios/scenario.ts';
+import { STATUS, type Step, wordOf } from '../scenarios/step.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -28,10 +30,12 @@ export function areaOf(rule: string): string {
   return rule.split('/')[0] ?? '';
 }
 
-/** What a play came across: that alone can be rewritten for it. */
+/** What a play came across: nothing else can break it. */
 interface Seen {
   operations: Set<string>;
   rules: Set<string>;
+  /** Switches and settings that were read for it; `*` is all of them. */
+  values: Set<string>;
 }
 
 export interface Baseline {
@@ -41,12 +45,13 @@ export interface Baseline {
 }
 
 export async function playWhole(scenarios: readonly Scenario[]): Promise<Baseline[]> {
-  const { target, close } = inProcess();
+  const { target, emulator, close } = inProcess();
   try {
     const all: Baseline[] = [];
     for (const scenario of scenarios) {
-      const seen: Seen = { operations: new Set(), rules: new Set() };
-      const played = await play(scenario, watched(target, seen), { journal: true });
+      const seen: Seen = { operations: new Set(), rules: new Set(), values: new Set() };
+      watching = seen.values;
+      const played = await play(scenario, watched(target, emulator, seen), { journal: true });
       all.push({ scenario, played, seen });
     }
     return all;
@@ -55,13 +60,24 @@ export async function playWhole(scenarios: readonly Scenario[]): Promise<Baselin
   }
 }
 
-function watched(target: Target, seen: Seen): Target {
+/** Where a world's values change or are read as a whole, all of them count as read. */
+const READS_ALL = ['updateProject', 'resetProject', 'takeSnapshot', 'getHealth'];
+
+function watched(target: Target, emulator: Emulator, seen: Seen): Target {
   return {
     ...target,
     async send(sent) {
+      const operation = findOperation(sent.method, sent.path)?.operationId ?? '';
+      seen.operations.add(operation);
+      const listening = watching;
+      // The list of projects shows every value, and each play ends with it.
+      if (operation === 'listProjects') watching = undefined;
       const answer = await target.send(sent);
-      const operation = findOperation(sent.method, sent.path);
-      if (operation) seen.operations.add(operation.operationId);
+      watching = listening;
+      if (READS_ALL.includes(operation)) seen.values.add('*');
+      const [, project] = /^\/(?:_emulator|api)\/projects\/([\w-]+)/.exec(sent.path) ?? [];
+      if (project && answer.status < 300 && operation !== 'deleteProject')
+        watchValues(emulator.project(project).world);
       const rule = answer.headers.get('x-foundrite-rule');
       if (rule) seen.rules.add(rule);
       return answer;
@@ -69,9 +85,28 @@ function watched(target: Target, seen: Seen): Target {
   };
 }
 
-/** Whether a breaking can reach a scenario at all: other values may always, a rewrite only what it meets. */
-function reaches(breaking: Breaking, { operations, rules: met }: Seen): boolean {
-  if (breaking.switches || breaking.settings) return true;
+/** What reads of a watched world's values are noted in: one play goes on at a time. */
+let watching: Set<string> | undefined;
+const watchedProfiles = new WeakSet<object>();
+
+function watchValues(world: { profile: Profile }): void {
+  if (watchedProfiles.has(world.profile)) return;
+  const watch = <Values extends object>(of: Values): Values =>
+    new Proxy(of, {
+      get(all, name) {
+        watching?.add(String(name));
+        return Reflect.get(all, name);
+      },
+    });
+  const { name, switches, settings } = world.profile;
+  world.profile = { name, switches: watch(switches), settings: watch(settings) };
+  watchedProfiles.add(world.profile);
+}
+
+/** Whether a breaking can reach a scenario at all. */
+function reaches(breaking: Breaking, { operations, rules: met, values }: Seen): boolean {
+  const changed = Object.keys({ ...breaking.switches, ...breaking.settings });
+  if (changed.some((name) => values.has('*') || values.has(name))) return true;
   return (breaking.rewrite ?? []).some(
     (one) =>
       (one.operation === undefined ||
@@ -86,51 +121,62 @@ export function noticed(played: Played): boolean {
   return played.outcome === 'failed' && first !== 'setup' && first !== 'openapi.yaml';
 }
 
+/** A play that did not pass, in plain data. */
+export interface Failed {
+  file: string;
+  proves: readonly string[];
+  noticed: boolean;
+  stuck: boolean;
+  said: string;
+}
+
 export interface Broken {
-  rule: Rule;
-  /** The plays that did not pass. */
-  failed: Played[];
+  rule: string;
+  failed: Failed[];
 }
 
 export async function playBroken(rule: Rule, baseline: readonly Baseline[]): Promise<Broken> {
   const breaking = rule.broken_by;
-  if (!breaking) return { rule, failed: [] };
+  if (!breaking) return { rule: rule.id, failed: [] };
   const { target, close } = inProcess();
   try {
-    const broken = brokenTarget(target, breaking);
-    const failed: Played[] = [];
+    const failed: Failed[] = [];
     for (const { scenario, seen } of baseline) {
       if (!reaches(breaking, seen)) continue;
-      const played = await play(scenario, broken);
-      if (played.outcome !== 'passed') failed.push(played);
+      const played = await play(scenario, target, { breaking });
+      if (played.outcome !== 'passed') failed.push(failedOf(played));
     }
-    return { rule, failed };
+    return { rule: rule.id, failed };
   } finally {
     await close();
   }
 }
 
+function failedOf(played: Played): Failed {
+  const { file, proves } = played.scenario;
+  const stuck = played.outcome === 'stuck';
+  return { file, proves, noticed: noticed(played), stuck, said: shownPlay(played) };
+}
+
 /** What is dishonest about one broken rule, in sentences. */
 export function problemsOf({ rule, failed }: Broken): string[] {
-  const citing = failed.filter(({ scenario }) => scenario.proves.includes(rule.id));
+  const citing = failed.filter(({ proves }) => proves.includes(rule));
   const problems: string[] = [];
-  if (!citing.some(noticed)) {
-    const seen = citing.map(shownPlay);
+  if (!citing.some((one) => one.noticed)) {
+    const seen = citing.length > 0 ? `: ${citing.map(({ said }) => said).join('; ')}` : '';
     problems.push(
-      `${rule.id} is broken, and no scenario that cites it fails at an expectation${seen.length > 0 ? `: ${seen.join('; ')}` : ''}`,
+      `${rule} is broken, and no scenario that cites it fails at an expectation${seen}`,
     );
   }
-  for (const played of failed) {
-    if (played.outcome === 'stuck')
-      problems.push(`${rule.id} broken makes the emulator fail: ${shownPlay(played)}`);
-    const { proves } = played.scenario;
-    if (!proves.some((other) => areaOf(other) === areaOf(rule.id)))
-      problems.push(`${rule.id} broken fails a scenario of another area: ${shownPlay(played)}`);
+  for (const { stuck, said, proves } of failed) {
+    if (stuck) problems.push(`${rule} broken makes the emulator fail: ${said}`);
+    if (!proves.some((other) => areaOf(other) === areaOf(rule)))
+      problems.push(`${rule} broken fails a scenario of another area: ${said}`);
   }
   return problems;
 }
 
-function shownPlay({ scenario, failure, reason, outcome }: Played): string {
+export function shownPlay({ scenario, failure, reason, outcome }: Played): string {
   const first = failure?.mismatches[0];
   const what = first
     ? `${failure?.step}: ${first.where} expected ${first.expected}, got ${first.actual.slice(0, 160)}`
@@ -140,17 +186,17 @@ function shownPlay({ scenario, failure, reason, outcome }: Played): string {
 
 /** Scenarios that no broken rule tells apart, and those that none makes fail. */
 export function redundant(scenarios: readonly Scenario[], broken: readonly Broken[]): string[] {
-  const setOf = new Map(scenarios.map((scenario) => [scenario.file, [] as string[]]));
+  const rulesOf = new Map(scenarios.map(({ file }) => [file, [] as string[]]));
   for (const { rule, failed } of broken) {
-    for (const { scenario } of failed) setOf.get(scenario.file)?.push(rule.id);
+    for (const { file } of failed) rulesOf.get(file)?.push(rule);
   }
-  const byset = new Map<string, string[]>();
-  for (const [file, set] of setOf) {
+  const alike = new Map<string, string[]>();
+  for (const [file, set] of rulesOf) {
     const key = set.sort().join(' ');
-    byset.set(key, [...(byset.get(key) ?? []), file]);
+    alike.set(key, [...(alike.get(key) ?? []), file]);
   }
-  return [...byset].flatMap(([set, files]) => {
-    if (set === '') return files.map((file) => `${file} fails whatever rule is broken: none`);
+  return [...alike].flatMap(([set, files]) => {
+    if (set === '') return files.map((file) => `${file} passes whatever rule is broken`);
     return files.length === 1
       ? []
       : [`${files.join(' and ')} fail on the same broken rules: ${set}`];
@@ -195,34 +241,57 @@ function isEmpty(pattern: unknown): boolean {
   return pattern === null || JSON.stringify(pattern) === '{}';
 }
 
-/** For authors: everything that is wrong with one area or rule. */
+/** The rules that can be broken, dealt out so that two processes have about the same to do. */
+export function breakable(shard = 0, shards = 1): Rule[] {
+  return rules().filter(({ broken_by }, index) => broken_by && index % shards === shard);
+}
+
+export async function playEachBroken(
+  some: readonly Rule[],
+  baseline: readonly Baseline[],
+): Promise<Broken[]> {
+  const broken: Broken[] = [];
+  for (const rule of some) broken.push(await playBroken(rule, baseline));
+  return broken;
+}
+
+/** For authors: everything that is wrong with one area or rule, or with all. */
 async function tell(only: string | undefined): Promise<void> {
+  const about = (id: string) => only === undefined || id === only || areaOf(id) === only;
   const scenarios = ownScenarios();
-  const chosen = rules().filter(
-    ({ id }) => only === undefined || id === only || areaOf(id) === only,
-  );
+  const mine = scenarios.filter(({ proves }) => proves.some(about));
+  const chosen = rules().filter(({ id }) => about(id));
   const began = performance.now();
   const baseline = await playWhole(scenarios);
-  const base = performance.now() - began;
-  const mine = scenarios.filter(
-    ({ proves }) => only === undefined || proves.some((id) => id === only || areaOf(id) === only),
+  const wholeMs = Math.round(performance.now() - began);
+  const broken = await playEachBroken(
+    chosen.filter((rule) => rule.broken_by),
+    baseline,
   );
+  const brokenMs = Math.round(performance.now() - began) - wholeMs;
+  const failing = baseline.filter(({ played }) => played.outcome !== 'passed');
   const problems = [
-    ...baseline
-      .filter(({ played }) => played.outcome !== 'passed')
-      .map(({ played }) => `fails with nothing broken: ${shownPlay(played)}`),
+    ...failing.map(({ played }) => `fails with nothing broken: ${shownPlay(played)}`),
     ...unproven(chosen, scenarios),
     ...effectless(mine),
+    ...broken.flatMap(problemsOf),
   ];
-  const broken: Broken[] = [];
-  for (const rule of chosen.filter((one) => one.broken_by))
-    broken.push(await playBroken(rule, baseline));
-  problems.push(...broken.flatMap(problemsOf));
-  const sets = redundant(mine, broken);
-  for (const problem of [...problems, ...sets]) console.log(problem);
+  const alike = redundant(mine, broken);
+  for (const problem of [...problems, ...alike]) console.log(problem);
   console.log(
-    `${chosen.length} rules, ${scenarios.length} scenarios in ${Math.round(base)} ms, ${broken.length} broken in ${Math.round(performance.now() - began - base)} ms; ${problems.length} problems, ${sets.length} alike (of the rules looked at)`,
+    `${chosen.length} rules, ${scenarios.length} scenarios in ${wholeMs} ms, ${broken.length} broken in ${brokenMs} ms; ${problems.length} problems, ${alike.length} alike (of the rules looked at)`,
   );
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await tell(process.argv[2]);
+/** For the suite: one share of the broken rules, as JSON. */
+async function share(shard: number, shards: number): Promise<void> {
+  const baseline = await playWhole(ownScenarios());
+  const broken = await playEachBroken(breakable(shard, shards), baseline);
+  process.stdout.write(JSON.stringify(broken));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [, , word, shard, shards] = process.argv;
+  if (word === '--share') await share(Number(shard), Number(shards));
+  else await tell(word);
+}

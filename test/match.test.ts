@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Frame, fillAll, match, problemsIn } from '../scenarios/match.ts';
+import { match, problemsIn } from '../scenarios/match.ts';
+import { type Frame, fillAll } from '../scenarios/slot.ts';
 
 const START = Date.parse('2026-06-01T06:59:00Z');
 

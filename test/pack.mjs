@@ -1,11 +1,33 @@
 // The package as a user gets it: packed, installed into an empty folder, started, asked; and on a Node that is too old.
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const folder = mkdtempSync(join(tmpdir(), 'foundrite-pack-'));
 const counts = { passed: 0, failed: 0 };
+
+const SCENARIO = `scenario: a new routine is enabled
+proves: [routine/enabled-by-default]
+agents: { digest: {} }
+steps:
+  - PUT: /routines/daily
+    body:
+      triggers: { morning: { type: schedule, cron_expression: "0 7 * * *", time_zone: UTC } }
+      action: { type: invoke_agent_responses_api, agent_name: digest }
+    2xx: {}
+  - GET: /routines/daily
+    200: { enabled: true }
+`;
+
+const VITEST = `import { expect } from 'vitest';
+import { test } from 'foundrite/vitest';
+
+test('a project of its own', async ({ foundry }) => {
+  expect((await foundry.get('/routines')).body.data).toEqual([]);
+  expect((await foundry.advance('1d')).now).toBe('2026-06-02T00:00:00.000Z');
+});
+`;
 
 async function test(name, check) {
   try {
@@ -54,7 +76,10 @@ try {
     join(folder, 'package.json'),
     '{ "name": "empty", "private": true, "allowScripts": { "node": true } }\n',
   );
-  npm(['install', '--no-audit', '--no-fund', join(folder, filename), 'node@22'], folder);
+  npm(
+    ['install', '--no-audit', '--no-fund', join(folder, filename), 'node@22', 'vitest@5'],
+    folder,
+  );
   const bin = join(folder, 'node_modules', '.bin');
   const outside = { ...process.env, PATH: outsidePath() };
 
@@ -75,6 +100,27 @@ try {
     if (answer.status !== 200 || !Array.isArray(body.data))
       throw new Error(`${answer.status} ${JSON.stringify(body)}`);
     if (code !== 0) throw new Error(`it ended with ${code}`);
+  });
+
+  await test("it plays a scenario of one's own, and its own", async () => {
+    mkdirSync(join(folder, 'scenarios'));
+    writeFileSync(join(folder, 'scenarios', 'a-new-routine-is-enabled.yaml'), SCENARIO);
+    const env = { ...outside, PATH: `${bin}:${outside.PATH}` };
+    const mine = await run(join(bin, 'foundrite'), ['play'], env);
+    if (mine.code !== 0 || !/1 passed/.test(mine.printed.stdout))
+      throw new Error(`${mine.code}: ${mine.printed.stdout}${mine.printed.stderr}`);
+    rmSync(join(folder, 'scenarios'), { recursive: true });
+    const own = await run(join(bin, 'foundrite'), ['play', '--rule', 'cron'], env);
+    if (own.code !== 0 || !/\d passed/.test(own.printed.stdout))
+      throw new Error(`${own.code}: ${own.printed.stdout}${own.printed.stderr}`);
+  });
+
+  await test('its fixture runs in vitest', async () => {
+    writeFileSync(join(folder, 'routine.test.ts'), VITEST);
+    const env = { ...outside, PATH: `${bin}:${outside.PATH}` };
+    const { code, printed } = await run(join(bin, 'vitest'), ['run'], env);
+    if (code !== 0 || !/1 passed/.test(printed.stdout))
+      throw new Error(`${code}: ${printed.stdout}${printed.stderr}`);
   });
 
   const oldNode = execFileSync('node', ['-p', 'process.versions.node'], {

@@ -8,7 +8,6 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Breaking } from '../contracts/ledger.ts';
 import { controlBelow, httpTarget, type Sent, type Target } from '../contracts/target.ts';
 import { inProcess } from '../emulator/in-process.ts';
-import { brokenTarget } from '../scenarios/broken.ts';
 import { type Played, play } from '../scenarios/play.ts';
 import { parseScenario, type Scenario } from '../scenarios/scenario.ts';
 import { start } from './started.ts';
@@ -48,8 +47,13 @@ function told({ outcome, failure, reason }: Played): string {
   return `${failure.line}:${failure.column} ${first.where}: ${first.expected}, not ${first.actual}`;
 }
 
-async function outcomeOf(steps: string, head = '', on = target()): Promise<string> {
-  return told(await play(scenario(steps, head), on));
+async function outcomeOf(
+  steps: string,
+  head = '',
+  on = target(),
+  breaking: Breaking = {},
+): Promise<string> {
+  return told(await play(scenario(steps, head), on, { breaking }));
 }
 
 const PUT = `  - PUT: /routines/r
@@ -100,7 +104,7 @@ describe('a play', () => {
     [
       'why an advance stopped',
       `${PUT}  - settings: { settings: { fired_max: 1 } }\n  - advance: 1h\n    stopped: { reason: wall }\n`,
-      '10:16 stopped.reason: "wall", not "fired_max"',
+      '10:16 reason: "wall", not "fired_max"',
     ],
   ])('fails where %s is not as expected', async ([, steps, said]) => {
     expect((await outcomeOf(steps)).slice(0, said.length)).toBe(said);
@@ -310,7 +314,7 @@ describe('a promise broken on purpose', () => {
     ],
     ['another rule', { rewrite: [{ rule: 'routine/list', status: 200 }] }, 'passed'],
   ])('is noticed where it matters: %s', async ([, breaking, said]) => {
-    const outcome = await outcomeOf(reads, '', brokenTarget(target(), breaking));
+    const outcome = await outcomeOf(reads, '', target(), breaking);
 
     expect(outcome.slice(0, said.length)).toBe(said);
   });
@@ -319,9 +323,10 @@ describe('a promise broken on purpose', () => {
     const steps = `${PUT}  - advance: 5m\n  - advance: idle\n  - GET: /routines/r/runs\n    200: { data: [{ phase: failed }] }\n`;
     const faults =
       'faults: [{ agent: digest, attempts: [503, 503, ok] }]\nsettings: { attempts_max: 3 }';
-    const broken = brokenTarget(target(), { settings: { attempts_max: 2 } });
 
-    expect(await outcomeOf(steps, faults, broken)).toBe('passed');
+    expect(await outcomeOf(steps, faults, target(), { settings: { attempts_max: 2 } })).toBe(
+      'passed',
+    );
     expect(await outcomeOf(steps, faults)).toMatch(/phase: "failed", not "completed"/);
   });
 });

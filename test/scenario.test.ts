@@ -41,6 +41,11 @@ describe('a scenario file', () => {
 
   it.each([
     ['a key written twice', `${GOOD}scenario: again\n`, 'x.yaml:6:1 Map keys must be unique'],
+    [
+      'an alias without its anchor',
+      `${GOOD}seed: *text\n`,
+      /^x.yaml:\d+:\d+ Unresolved alias.*text/,
+    ],
     ['no steps', 'scenario: s\nproves: [routine/get]\n', 'x.yaml:1:1 the scenario lacks "steps"'],
     [
       'an unknown key',

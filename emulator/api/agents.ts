@@ -14,6 +14,7 @@ import {
   putAgent,
 } from '../store/agents.ts';
 import { deleteReply } from '../store/faults.ts';
+import { provision, stopProvisioning } from '../work/progress.ts';
 import type { World } from '../world.ts';
 import { viewAgent, viewVersion } from './agent-view.ts';
 import { type Answer, bodyAs, type Input, type Operation } from './input.ts';
@@ -207,7 +208,7 @@ function createVersion(input: Input): Answer {
     definition: JSON.stringify(definition),
     description: body.description ?? '',
     metadata: JSON.stringify(body.metadata ?? {}),
-    status: 'active',
+    status: provision(world, agent, number, definition),
     created_at: world.now,
   };
   putAgent(world.store, agent);
@@ -239,7 +240,8 @@ function get(input: Input): Answer {
 function remove(input: Input): Answer {
   const { world } = input.project;
   const name = nameOf(input);
-  existing(world, name);
+  const { agent } = existing(world, name);
+  stopProvisioning(world, agent);
   deleteAgent(world.store, name);
   deleteReply(world.store, name);
   return { status: 200, body: { object: 'agent.deleted', name, deleted: true } };

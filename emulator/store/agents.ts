@@ -74,3 +74,30 @@ export function latestVersion(store: Store, agent: AgentRow): AgentVersionRow | 
     .sql('SELECT * FROM agent_version WHERE agent = ? AND seq = ?')
     .get(agent.name, agent.last_version) as AgentVersionRow | undefined;
 }
+
+/** A version of the agent that has this key, not of one that was made later under its name. */
+export function findVersionByKey(
+  store: Store,
+  key: string,
+  seq: number,
+): AgentVersionRow | undefined {
+  return store
+    .sql(
+      'SELECT agent_version.* FROM agent_version JOIN agent ON agent.name = agent WHERE agent.key = ? AND seq = ?',
+    )
+    .get(key, seq) as AgentVersionRow | undefined;
+}
+
+export function markVersionActive(store: Store, { agent, seq }: AgentVersionRow): void {
+  store
+    .sql("UPDATE agent_version SET status = 'active' WHERE agent = ? AND seq = ?")
+    .run(agent, seq);
+}
+
+/** The numbers of an agent's versions that are not there yet. */
+export function versionsCreating(store: Store, agent: string): number[] {
+  return store
+    .sql("SELECT seq FROM agent_version WHERE agent = ? AND status = 'creating'")
+    .all(agent)
+    .map((row) => (row as { seq: number }).seq);
+}

@@ -1,0 +1,183 @@
+/** Where a scenario is played: its projects, made before the first step and gone after the last, and what its journal tells. */
+import { showDuration } from '../contracts/duration.ts';
+import type { Breaking } from '../contracts/ledger.ts';
+import type { Control, Sent } from '../contracts/target.ts';
+import type { Answer } from './answer.ts';
+import { failedAnswer, otherStatus } from './failure.ts';
+import { type Key, shown } from './match.ts';
+import { type Asking, requestOf } from './request.ts';
+import type { Scenario, ScenarioAgent } from './scenario.ts';
+import { fillAll } from './slot.ts';
+import type { Step } from './step.ts';
+
+/** One call of a delivery to its agent, as the journal tells it. */
+export interface Attempt {
+  routine: string;
+  run: string;
+  number: number;
+  /** The agent's status, or what became of the call. */
+  gave: string;
+  at: string;
+  next: string;
+}
+
+export interface Stage {
+  scenario: Scenario;
+  seed: string;
+  /** The name of the scenario's own project, with which those of its `in` begin. */
+  project: string;
+  control: Control;
+  asking: Asking;
+  /** What is broken on purpose: its values go before the scenario's own. */
+  breaking: Breaking;
+  call(sent: Sent, path?: readonly Key[]): Promise<Answer>;
+}
+
+/** A control call to one of the projects. */
+export function ask(
+  stage: Stage,
+  word: string,
+  project: string,
+  more: { query?: Record<string, unknown>; body?: unknown } = {},
+): Promise<Answer> {
+  return stage.call(stage.control.request(word, { params: { p: project }, ...more }));
+}
+
+/** Makes everything that a scenario names before its steps; throws StepFailed where it is refused. */
+export async function setUp(stage: Stage): Promise<void> {
+  const { scenario, project, asking, control } = stage;
+  const named = [undefined, ...scenario.steps.flatMap(projectsOf)].map(asking.projectOf);
+  const ownMade = scenario.steps
+    .filter((step) => 'project' in step)
+    .map((step) => asking.projectOf(step.in));
+  for (const name of new Set(named)) if (!ownMade.includes(name)) await makeProject(stage, name);
+  for (const [name, agent] of Object.entries(scenario.agents)) await makeAgent(stage, name, agent);
+  if (scenario.faults) {
+    const body = { faults: fillAll(scenario.faults, asking.frame) };
+    await must(stage, 'faults', control.request('faults', { params: { p: project }, body }));
+  }
+}
+
+function projectsOf(step: Step): string[] {
+  if (Array.isArray(step.parallel))
+    return step.parallel.flat().flatMap((one) => projectsOf(one as Step));
+  return typeof step.in === 'string' ? [step.in] : [];
+}
+
+/** A project that an earlier play left is made anew. */
+async function makeProject(stage: Stage, name: string): Promise<void> {
+  const { now, skip, empty, profile, switches, settings } = stage.scenario;
+  const body = {
+    now: new Date(now).toISOString(),
+    rate: 0,
+    skip,
+    seed: stage.seed,
+    empty,
+    ...(profile === undefined ? {} : { profile }),
+    switches: { ...switches, ...stage.breaking.switches },
+    settings: { ...settings, ...stage.breaking.settings },
+  };
+  const make = () => ask(stage, 'project', name, { body });
+  let made = await make();
+  if (made.status === 409) {
+    await ask(stage, 'forget', name);
+    made = await make();
+  }
+  if (made.status !== 201)
+    throw refused(made, made.text.includes('setting') ? 'settings' : 'switches');
+}
+
+/** Definitions of agents of which a scenario says only the kind. */
+const DEFINITIONS: Record<string, Record<string, unknown>> = {
+  hosted: {
+    kind: 'hosted',
+    image: 'example.azurecr.io/agent:1',
+    cpu: '1',
+    memory: '2Gi',
+    protocol_versions: [
+      { protocol: 'responses', version: '1.0.0' },
+      { protocol: 'invocations', version: '1.0.0' },
+    ],
+  },
+  prompt: { kind: 'prompt', model: 'model' },
+  workflow: { kind: 'workflow', workflow: 'kind: workflow' },
+  external: { kind: 'external' },
+};
+
+async function makeAgent(stage: Stage, name: string, agent: ScenarioAgent): Promise<void> {
+  const { asking, control, project } = stage;
+  const definition = agent.definition ?? DEFINITIONS[agent.kind ?? 'hosted'];
+  const step = { POST: `/agents/${name}/versions?api-version=v1`, body: { definition } };
+  await must(stage, 'agents', requestOf(step, asking));
+  if (!agent.reply) return;
+  const params = { p: project, agent_name: name };
+  const body = fillAll(agent.reply, asking.frame);
+  await must(stage, 'agents', control.request('reply', { params, body }));
+}
+
+async function must(stage: Stage, field: string, sent: Sent): Promise<void> {
+  const answer = await stage.call(sent);
+  if (answer.status >= 300) throw refused(answer, field);
+}
+
+function refused(answer: Answer, field: string): Error {
+  return failedAnswer([field], answer, [otherStatus('setup', '2xx', answer)]);
+}
+
+interface Line {
+  kind: string;
+  at: string;
+  [field: string]: unknown;
+}
+
+/** What the journal tells at the end. */
+export interface Told {
+  attempts: Attempt[];
+  /** How far the world's clock went. */
+  worldMs: number;
+  /** A due item that the emulator set aside. */
+  stuck?: string;
+}
+
+const LINES_MAX = 10_000;
+
+export async function readEnd(stage: Stage): Promise<Told> {
+  const query = { kind: 'attempt,stuck', limit: LINES_MAX };
+  const { body, now } = await ask(stage, 'journal', stage.project, { query });
+  const { entries = [] } = (body ?? {}) as { entries?: Line[] };
+  const stuck = entries.find(({ kind }) => kind === 'stuck');
+  const { now: start } = stage.scenario;
+  return {
+    attempts: entries
+      .filter(({ kind }) => kind === 'attempt')
+      .map((line) => ({
+        routine: String(line.routine),
+        run: String(line.run),
+        number: Number(line.attempt),
+        gave: String(line.status ?? line.outcome),
+        at: `+${showDuration(Date.parse(line.at) - start)}`,
+        next: String(line.next),
+      })),
+    worldMs: now === undefined ? 0 : now - start,
+    ...(stuck ? { stuck: `the emulator set a due item aside: ${shown(stuck)}` } : {}),
+  };
+}
+
+/** The canonical journal's hash; none where requests arrived during an advance, whose order is chance. */
+export async function journalHash(stage: Stage): Promise<string | undefined> {
+  const { body } = await ask(stage, 'journal', stage.project, {
+    query: { canonical: true, limit: 1 },
+  });
+  const page = body as { hash?: string; interleaved?: boolean };
+  return page.interleaved === false ? page.hash : undefined;
+}
+
+/** Nothing is left behind, not even projects that only a path named. */
+export async function forgetProjects(stage: Stage): Promise<void> {
+  const { body } = await ask(stage, 'projects', stage.project);
+  const { projects = [] } = (body ?? {}) as { projects?: { name: string }[] };
+  const own = projects.filter(
+    ({ name }) => name === stage.project || name.startsWith(`${stage.project}-`),
+  );
+  for (const { name } of own) await ask(stage, 'forget', name);
+}

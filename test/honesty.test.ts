@@ -1,0 +1,103 @@
+/** The suite's own honesty (design 10): what the scenarios say can fail, and fails for the right reason. */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { rules } from '../contracts/ledger.ts';
+import { controlBelow, httpTarget } from '../contracts/target.ts';
+import { play } from '../scenarios/play.ts';
+import {
+  type Baseline,
+  type Broken,
+  breakable,
+  effectless,
+  ownScenarios,
+  playWhole,
+  problemsOf,
+  redundant,
+  shownPlay,
+  unproven,
+} from './honesty.ts';
+import { start } from './started.ts';
+
+const HONESTY = fileURLToPath(new URL('honesty.ts', import.meta.url));
+/** One for each core that CI has. */
+const SHARES = 2;
+const MINUTES = 60_000;
+
+const scenarios = ownScenarios();
+let first: Baseline[];
+let second: Baseline[];
+let broken: Broken[];
+
+beforeAll(async () => {
+  const shares = Array.from({ length: SHARES }, (_, index) =>
+    promisify(execFile)(process.execPath, [HONESTY, '--share', String(index), String(SHARES)], {
+      maxBuffer: 64 * 1024 * 1024,
+    }),
+  );
+  first = await playWhole(scenarios);
+  second = await playWhole(scenarios);
+  const printed = await Promise.all(shares);
+  broken = printed.flatMap(({ stdout }) => JSON.parse(stdout) as Broken[]);
+}, 8 * MINUTES);
+
+describe('the scenarios', () => {
+  test('all pass with nothing broken', () => {
+    const failed = first.filter(({ played }) => played.outcome !== 'passed');
+
+    expect(failed.map(({ played }) => shownPlay(played))).toEqual([]);
+    expect(scenarios.length).toBeGreaterThan(100);
+  });
+
+  test('play twice with one canonical journal', () => {
+    const differ = first.filter(
+      ({ played }, index) =>
+        played.journal === undefined || played.journal !== second[index]?.played.journal,
+    );
+
+    expect(differ.map(({ scenario }) => scenario.file)).toEqual([]);
+  });
+
+  test('have the same journal by URL over TLS, eight of them at once', async () => {
+    const emulator = await start();
+    const ca = await (await fetch(`${emulator.url}/_emulator/ca.pem`)).text();
+    const url = emulator.url.replace('http:', 'https:');
+    const target = httpTarget(url, { authorization: 'Bearer any', ca, control: controlBelow() });
+    const queue = [...first];
+    const differ: string[] = [];
+    const worker = async () => {
+      for (let next = queue.shift(); next; next = queue.shift()) {
+        const played = await play(next.scenario, target, { journal: true });
+        if (played.outcome !== 'passed') differ.push(shownPlay(played));
+        else if (played.journal !== next.played.journal) differ.push(next.scenario.file);
+      }
+    };
+    try {
+      await Promise.all(Array.from({ length: 8 }, worker));
+    } finally {
+      target.close();
+      await emulator.end();
+    }
+
+    expect(differ).toEqual([]);
+  }, 120_000);
+
+  test('prove every rule, and assert an effect', () => {
+    expect(unproven(rules(), scenarios)).toEqual([]);
+    expect(effectless(scenarios)).toEqual([]);
+  });
+
+  test('notice each broken rule at an expectation, where it is cited and not in other areas', () => {
+    expect(broken.map(({ rule }) => rule).sort()).toEqual(
+      breakable()
+        .map(({ id }) => id)
+        .sort(),
+    );
+    expect(broken.flatMap(problemsOf)).toEqual([]);
+  });
+
+  test('are told apart by the broken rules that make them fail', () => {
+    expect(redundant(scenarios, broken)).toEqual([]);
+  });
+});
