@@ -22,6 +22,7 @@ import {
   removeStored,
   type Store,
   snapshotFolder,
+  snapshotFolderIn,
   storedProjects,
 } from './store/store.ts';
 import { type DeliveryContext, deliveryHandlers } from './work/delivery.ts';
@@ -289,7 +290,7 @@ export class Projects {
   #snapshotFolder(store: Store, project: string): string {
     if (store.path !== undefined) return snapshotFolder(store.path);
     this.#snapshotDir ??= mkdtempSync(join(tmpdir(), 'foundrite-'));
-    return join(this.#snapshotDir, Buffer.from(project).toString('hex').slice(0, 200));
+    return snapshotFolderIn(this.#snapshotDir, project);
   }
 
   closeAll(): void {

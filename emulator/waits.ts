@@ -16,6 +16,8 @@ export class Waits {
   readonly #options: { host: HostClock; notice(message: string): void };
   readonly #waiting = new Set<Wait>();
   readonly #gates = new Map<string, (() => void)[]>();
+  /** Let go of who waits for an instant. */
+  readonly #releases = new Set<() => void>();
 
   constructor(engine: Engine, options: { host: HostClock; notice(message: string): void }) {
     this.#engine = engine;
@@ -31,20 +33,24 @@ export class Waits {
     return [...this.#gates.keys()];
   }
 
-  /** Blocks until the world has reached an instant. With skip the wait itself moves the clock. */
+  /** Blocks until the world has reached an instant, or is gone. With skip the wait itself moves the clock. */
   async reach(at: Instant, what: string): Promise<void> {
     const engine = this.#engine;
     const { world } = engine;
     const { epoch } = world;
     const wait: Wait = { what, until: at };
     const over = () => world.now >= at || world.epoch !== epoch || engine.closed;
+    let release = () => {};
     const reached = new Promise<void>((resolve) => {
       const off = world.onTurn(() => {
-        if (!over()) return;
+        if (over()) release();
+      });
+      release = () => {
         off();
         resolve();
-      });
+      };
     });
+    this.#releases.add(release);
     const cancelNotice = this.#options.host.after(BLOCKED_NOTICE_MS, () =>
       this.#noticeBlocked(wait),
     );
@@ -57,13 +63,14 @@ export class Waits {
       if (world.skip && !engine.busy) {
         const from = world.now;
         await engine.drive({ limit: at });
-        world.turn(() => this.recordSkip(from, what));
+        if (!engine.closed) world.turn(() => this.recordSkip(from, what));
       }
       engine.wake();
       await reached;
     } finally {
       cancelNotice();
       cancelPace();
+      this.#releases.delete(release);
       this.#waiting.delete(wait);
     }
   }
@@ -105,8 +112,9 @@ export class Waits {
     return held.length;
   }
 
-  /** Lets go of everybody: after a reset, a restore, or at the end. */
+  /** Lets go of everybody: after a reset, a restore, or at the end. What they waited in is gone. */
   openAll(): void {
     for (const name of this.gates) this.openGate(name);
+    for (const release of this.#releases) release();
   }
 }

@@ -13,46 +13,53 @@ export function rewriting(target: Target, { rewrite = [] }: Breaking): Target {
   return { ...target, send: async (sent) => rewritten(sent, await target.send(sent), rewrite) };
 }
 
+/** An answer as a rewrite looks at it. */
+export interface Rewritable {
+  sent: Sent;
+  headers: Headers;
+  /** JSON, or undefined where it is none. */
+  body: unknown;
+}
+
+/** Whether an answer is what a rewrite names. */
+export function isMeant(one: Rewrite, { sent, headers, body }: Rewritable): boolean {
+  if (one.rule !== undefined && one.rule !== headers.get('x-foundrite-rule')) return false;
+  if (one.operation !== undefined) {
+    const operation = findOperation(sent.method, sent.path)?.operationId ?? '';
+    if (![one.operation].flat().includes(operation)) return false;
+  }
+  if (one.path !== undefined && !new RegExp(one.path).test(sent.path)) return false;
+  return one.when === undefined || fits(one.when, body);
+}
+
 async function rewritten(
   sent: Sent,
   answer: Response,
   rewrites: readonly Rewrite[],
 ): Promise<Response> {
-  const operation = findOperation(sent.method, sent.path)?.operationId;
-  const rule = answer.headers.get('x-foundrite-rule');
-  const near = rewrites.filter(
-    (one) =>
-      (one.operation === undefined || [one.operation].flat().includes(operation ?? '')) &&
-      (one.rule === undefined || one.rule === rule) &&
-      (one.path === undefined || new RegExp(one.path).test(sent.path)),
-  );
-  if (near.length === 0) return answer;
   const text = await answer.text();
-  const state = { status: answer.status, headers: new Headers(answer.headers), text };
-  for (const one of near) rewrite(state, one);
+  const headers = new Headers(answer.headers);
+  const state = { sent, status: answer.status, headers, text, body: parsed(text) };
+  for (const one of rewrites) if (isMeant(one, state)) rewrite(state, one);
   const bodiless = [204, 205, 304].includes(state.status);
-  return new Response(bodiless ? null : state.text, {
-    status: state.status,
-    headers: state.headers,
-  });
+  return new Response(bodiless ? null : state.text, { status: state.status, headers });
 }
 
-function rewrite(state: { status: number; headers: Headers; text: string }, one: Rewrite): void {
-  const root = { '': parsed(state.text) };
-  if (one.when !== undefined && !fits(one.when, root[''])) return;
+function rewrite(state: Rewritable & { status: number; text: string }, one: Rewrite): void {
+  const { headers } = state;
   if (one.status !== undefined) state.status = one.status;
   for (const [name, value] of Object.entries(one.headers ?? {})) {
-    if (value === null) state.headers.delete(name);
-    else state.headers.set(name, value);
+    if (value === null) headers.delete(name);
+    else headers.set(name, value);
   }
-  if (one.body !== undefined) root[''] = one.body;
+  const root = { '': one.body ?? state.body };
   for (const [pointer, value] of Object.entries(one.set ?? {})) change(root, pointer, () => value);
   for (const pointer of one.remove ?? []) change(root, pointer, () => undefined);
   const changed = one.body !== undefined || one.set !== undefined || one.remove !== undefined;
-  if (changed && root[''] !== undefined) {
-    state.text = JSON.stringify(root['']);
-    state.headers.delete('content-length');
-  }
+  if (!changed || root[''] === undefined) return;
+  state.body = root[''];
+  state.text = JSON.stringify(root['']);
+  headers.delete('content-length');
 }
 
 function fits(pattern: unknown, actual: unknown): boolean {

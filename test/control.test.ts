@@ -791,3 +791,13 @@ describe('a control call', () => {
     }
   });
 });
+
+test('snapshots of projects whose long names begin alike are kept apart', async ({ foundry }) => {
+  const one = foundry.in(`${'x'.repeat(110)}a`);
+  const other = foundry.in(`${'x'.repeat(110)}b`);
+
+  await one.steer('PUT', '/snapshots/s');
+
+  expect((await one.steer('GET', '/snapshots')).snapshots).toHaveLength(1);
+  expect((await other.steer('GET', '/snapshots')).snapshots).toEqual([]);
+});

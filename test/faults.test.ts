@@ -588,3 +588,22 @@ test('a fault at a transition is not emulated yet, and is said to be so', async 
     rule: 'request/not-emulated',
   });
 });
+
+test.for([
+  ['a delay', { delay: '1h' }],
+  ['a timeout', 'timeout'],
+  ['a gate', { kind: 'gate', name: 'door' }],
+])(
+  'a client that %s holds is let go, undone, when its project is deleted',
+  async ([, fault], { foundry }) => {
+    await foundry.steer('PUT', '/clock', { skip: false });
+    await foundry.faults({ operation: 'createOrUpdateRoutine', fault });
+    const held = foundry.inFlight('PUT', '/routines/r', { body: routine() });
+    while ((await foundry.clock()).waiting.length === 0) await new Promise(setImmediate);
+
+    await foundry.steer('DELETE', '');
+
+    await expect(held).rejects.toThrow();
+    expect((await foundry.get('/routines')).body.data).toEqual([]);
+  },
+);

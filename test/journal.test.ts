@@ -145,6 +145,23 @@ describe('the journal', () => {
     expect(await foundry.journal()).toEqual(before);
   });
 
+  test('counts a body in bytes, and cuts no character', async ({ foundry }) => {
+    await foundry.routine('r', routine());
+    const payload = { type: 'invoke_agent_responses_api', input: 'é'.repeat(10_000) };
+    await foundry.dispatch('r', { payload });
+    await foundry.advance('PT0S');
+
+    const request = (await foundry.journal('kind=request')).at(-1);
+    const attempt = (await foundry.journal('kind=attempt')).at(-1);
+
+    for (const text of [request.raw, attempt.sent.body]) {
+      expect(Buffer.byteLength(text)).toBeGreaterThan(16 * 1024 - 2);
+      expect(Buffer.byteLength(text)).toBeLessThanOrEqual(16 * 1024);
+      expect(text).toMatch(/é$/);
+    }
+    expect(attempt.sent.cut).toBe(JSON.stringify({ input: payload.input }).length);
+  });
+
   test('keeps 16 KiB of a body, and says how long it was', async ({ foundry }) => {
     await foundry.routine('r', routine());
     const body = { payload: { type: 'invoke_agent_responses_api', input: 'x'.repeat(20_000) } };

@@ -5,6 +5,7 @@ import type { Emulated } from '../emulator.ts';
 import { ApiError } from '../errors.ts';
 import { altered, type Fault, injectedBody } from '../faults.ts';
 import type { Project } from '../projects.ts';
+import { cutBody } from '../store/journal.ts';
 import { choose, requireToken, requireVersionAndHeader } from './admit.ts';
 import { readProjectName } from './controlled.ts';
 import { type AppContext, Disconnected, decode, rawPath, requestId, toResponse } from './http.ts';
@@ -12,9 +13,6 @@ import { type Answer, type Input, type Operation, readJson, type Subject } from 
 
 /** Larger bodies are refused before they are read into the world. */
 const BODY_BYTES_MAX = 16 * 1024 * 1024;
-
-/** What of a body the journal keeps. */
-const JOURNAL_BODY_MAX = 16 * 1024;
 
 /** How many repeated reads are remembered per world. */
 const READS_MAX = 1_000;
@@ -143,11 +141,10 @@ function journal(request: Requested, status: number, error?: ApiError, line?: nu
   const { world } = input.project;
   const data: Record<string, unknown> = { operation: operation.id, params: input.params };
   if (input.query.size > 0) data.query = Object.fromEntries(input.query);
-  if (input.body !== undefined && text.length <= JOURNAL_BODY_MAX) data.body = input.body;
-  else if (text !== '') {
-    data.raw = text.slice(0, JOURNAL_BODY_MAX);
-    if (text.length > JOURNAL_BODY_MAX) data.cut = text.length;
-  }
+  const cut = cutBody(text);
+  if (cut !== undefined) Object.assign(data, { raw: cut, cut: text.length });
+  else if (input.body !== undefined) data.body = input.body;
+  else if (text !== '') data.raw = text;
   const features = input.headers.get('foundry-features');
   if (features !== null) data.headers = { 'foundry-features': features };
   data.status = status;
@@ -211,11 +208,15 @@ function fingerprint(answer: Answer): string {
 async function throughOwnFault(fault: Fault, request: Requested): Promise<Answer> {
   const { input, operation } = request;
   const { world, engine } = input.project;
-  if (fault.delayMs > 0)
-    await engine.waits.reach(
-      world.now + fault.delayMs,
-      `The answer to ${operation.id} (fault delay)`,
-    );
+  const { epoch } = world;
+  /** Held up by something; what waits in a world that is reset or deleted meanwhile is dropped with it. */
+  const held = async (wait: Promise<void>) => {
+    await wait;
+    if (world.epoch !== epoch || engine.closed) hangUp(request);
+  };
+  const late = (ms: number, why: string) =>
+    held(engine.waits.reach(world.now + ms, `The answer to ${operation.id} (fault ${why})`));
+  if (fault.delayMs > 0) await late(fault.delayMs, 'delay');
   switch (fault.kind) {
     case 'ok':
       return perform(request);
@@ -228,17 +229,11 @@ async function throughOwnFault(fault: Fault, request: Requested): Promise<Answer
       return { status: fault.status, text: injectedBody(fault), headers };
     }
     case 'timeout':
-      await engine.waits.reach(
-        world.now + GATEWAY_CUT_MS,
-        `The answer to ${operation.id} (fault timeout)`,
-      );
+      await late(GATEWAY_CUT_MS, 'timeout');
       return hangUp(request);
-    case 'gate': {
-      const { epoch } = world;
-      await engine.waits.gate(fault.name);
-      // A reset made another world of it: a gate of the old one is dropped.
-      return world.epoch === epoch ? perform(request) : hangUp(request);
-    }
+    case 'gate':
+      await held(engine.waits.gate(fault.name));
+      return perform(request);
     case 'disconnect':
       return hangUp(request);
     case 'lose_response':
@@ -251,10 +246,7 @@ async function throughOwnFault(fault: Fault, request: Requested): Promise<Answer
       const text = answer.text ?? (answer.body === undefined ? '' : JSON.stringify(answer.body));
       if (fault.kind === 'slow_body') {
         const waitMs = Math.ceil(Buffer.byteLength(text) / fault.bytes) * fault.everyMs;
-        await engine.waits.reach(
-          world.now + waitMs,
-          `The body of ${operation.id} (fault slow_body)`,
-        );
+        await late(waitMs, 'slow_body');
         return answer;
       }
       const headers = {

@@ -25,6 +25,22 @@ export interface JournalRow {
   extra: string | null;
 }
 
+/** Bytes of a body that the journal keeps (design 11). */
+const BODY_MAX = 16 * 1024;
+
+/** What is left of a body that is too long for the journal; undefined for one that is not. */
+export function cutBody(text: string): string | undefined {
+  // A character of JavaScript's is at most three bytes.
+  if (text.length * 3 <= BODY_MAX) return undefined;
+  const bytes = Buffer.from(text);
+  if (bytes.length <= BODY_MAX) return undefined;
+  // The last character may be cut in the middle.
+  return bytes
+    .subarray(0, BODY_MAX)
+    .toString()
+    .replace(/\uFFFD$/, '');
+}
+
 export function addLine(store: Store, row: JournalRow): void {
   store
     .sql('INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?)')

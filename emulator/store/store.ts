@@ -146,6 +146,11 @@ export function removeStored(dataDir: string, project: string): void {
   rmSync(snapshotFolder(path), { recursive: true, force: true });
 }
 
+/** Where the snapshots of a project lie whose world is in memory. */
+export function snapshotFolderIn(folder: string, project: string): string {
+  return snapshotFolder(filePath(folder, project));
+}
+
 export function snapshotFolder(path: string): string {
   return path.replace(/\.db$/, '.snapshots');
 }

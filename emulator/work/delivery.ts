@@ -18,6 +18,7 @@ import {
   openAttemptOf,
 } from '../store/attempts.ts';
 import { CONSEQUENCE, cancelDue, DEADLINE, type DueRow, PARKED, parkedRows } from '../store/due.ts';
+import { cutBody } from '../store/journal.ts';
 import {
   type Delivery,
   findRun,
@@ -211,18 +212,15 @@ interface SentCall {
   cut?: number;
 }
 
-/** Longer bodies are cut in the journal (design 11). */
-const SENT_BODY_MAX = 16 * 1024;
-
 function sentCall({ agent, protocol, body, requestId, sessionId }: AgentCall): SentCall {
-  const long = body.length > SENT_BODY_MAX;
+  const cut = cutBody(body);
   return {
     agent,
     protocol,
-    body: long ? body.slice(0, SENT_BODY_MAX) : (JSON.parse(body) as unknown),
+    body: cut ?? (JSON.parse(body) as unknown),
     request_id: requestId,
     ...(sessionId === undefined ? {} : { session_id: sessionId }),
-    ...(long ? { cut: body.length } : {}),
+    ...(cut === undefined ? {} : { cut: body.length }),
   };
 }
 
