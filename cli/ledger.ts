@@ -1,5 +1,14 @@
 /** `foundrite ledger [RULE]`: what the emulator promises and how each promise is known. No emulator need run. */
-import { areaOf, areas, BASES, type Rule, rule, rules, SOURCES } from '../contracts/ledger.ts';
+import {
+  areaOf,
+  areas,
+  BASES,
+  breakingTold,
+  type Rule,
+  rule,
+  rules,
+  SOURCES,
+} from '../contracts/ledger.ts';
 import { viewRule } from '../emulator/api/ledger.ts';
 import { usage } from './exit.ts';
 import { coloured } from './start.ts';
@@ -13,6 +22,7 @@ const NEAR_MIN = 0.4;
 export interface LedgerFlags {
   basis?: string;
   area?: string;
+  grep?: string;
   json?: boolean;
 }
 
@@ -35,7 +45,10 @@ export function ledger(id: string | undefined, flags: LedgerFlags): void {
     print(json ? JSON.stringify(viewRule(found), null, 2) : ruleText(found, width, strong));
     return;
   }
-  const listed = rules(basis, area);
+  const text = flags.grep?.toLowerCase() ?? '';
+  const listed = rules(basis, area).filter(({ id: name, statement }) =>
+    `${name} ${statement}`.toLowerCase().includes(text),
+  );
   if (json) print(JSON.stringify({ rules: listed.map(viewRule) }, null, 2));
   else print(listText(listed, width, strong));
 }
@@ -100,6 +113,7 @@ export function ruleText(each: Rule, width: number, strong: Style): string {
     // Beside a switch the default is the switch's.
     ['setting', setting && (name ? setting : `${setting}: ${value} (default)`)],
     ['fixed', no_values],
+    ['broken', each.broken_by && breakingTold(each.broken_by)],
     ['tested', each.tested_by],
   ];
   return [

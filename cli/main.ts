@@ -103,6 +103,7 @@ function describe(end: (code: Outcome) => void): Command {
     .argument('[rule]', 'the id of one rule, to print all of it')
     .option('--basis <basis>', 'only documented, observed, assumed or own rules')
     .option('--area <name>', 'only rules whose id has this before the slash')
+    .option('--grep <text>', 'only rules with this text in their id or statement')
     .option('--json', 'as JSON, in the form of /_emulator/ledger')
     .action(async (id: string | undefined, flags) =>
       (await import('./ledger.ts')).ledger(id, flags),

@@ -1,6 +1,6 @@
 /** `foundrite play`: scenarios against the emulator in this process, or against one by URL. */
 import { existsSync, readdirSync, readFileSync, statSync, watch, writeFileSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Rule, rule } from '../contracts/ledger.ts';
 import { controlBelow, httpTarget, type Target, Unreachable } from '../contracts/target.ts';
@@ -42,11 +42,15 @@ const JOBS_MAX = 64;
 /** Editors write a file more than once. */
 const SETTLE_MS = 100;
 const PROGRESS_MS = 500;
+const ALIVE_MS = 60_000;
 
 export async function play(paths: string[], flags: PlayFlags): Promise<number | undefined> {
   const broken = brokenRule(flags.break);
   const jobs = jobsOf(flags.jobs);
-  const outputs = (flags.reporter ?? ['pretty']).map(outputOf);
+  const outputs = (flags.reporter ?? []).map(outputOf);
+  // Reports in files leave the terminal to people.
+  if (outputs.every(({ file }) => file !== undefined))
+    outputs.unshift({ name: 'pretty', file: undefined });
   const files = filesIn(paths);
   if (flags.list) return list(wanted(files, flags).scenarios);
   const { target, close } = await targetOf(flags);
@@ -132,7 +136,7 @@ function wanted(files: readonly string[], { grep, rule: id }: PlayFlags): Wanted
       (id === undefined || proves.some((one) => one === id || one.startsWith(`${id}/`))),
   );
   if (scenarios.length === 0 && bad.length === 0)
-    throw usage('No scenario fits --grep and --rule; foundrite play --list shows what there is.');
+    throw usage('No scenario fits what was asked for; foundrite play --list shows what there is.');
   const twice = all.find((one, index) => all.findIndex(({ name }) => name === one.name) < index);
   if (twice) {
     const message = `another scenario is named ${twice.name} too; give each its own file name`;
@@ -280,6 +284,9 @@ async function playAll(
     for (const reporter of reporters) reporter.bad(bad);
   } else {
     const progress = showProgress(scenarios.length);
+    // A call in this process that is never answered keeps nothing alive: without these the play would end in silence, and well.
+    process.exitCode = EXIT.bug;
+    const letGo = keepAlive();
     const queue = [...scenarios];
     const worker = async () => {
       for (let next = queue.shift(); next; next = queue.shift()) {
@@ -299,6 +306,8 @@ async function playAll(
     } catch (error) {
       throw error instanceof Unreachable ? new Exit(EXIT.unreachable, error.message) : error;
     } finally {
+      process.exitCode = undefined;
+      letGo();
       progress.close();
     }
   }
@@ -307,6 +316,16 @@ async function playAll(
   if (bad.length > 0) return EXIT.usage;
   if (all.some(({ outcome }) => outcome === 'stuck')) return EXIT.bug;
   return all.some(({ outcome }) => outcome === 'failed') ? EXIT.broken : EXIT.ok;
+}
+
+/** Until it is let go, the process does not end by itself. */
+function keepAlive(): () => void {
+  let cancel = () => {};
+  const again = () => {
+    cancel = systemClock.after(ALIVE_MS, again, true);
+  };
+  again();
+  return () => cancel();
 }
 
 interface Progress {
@@ -363,15 +382,28 @@ function watchFiles(
         (error: unknown) => void process.stderr.write(`foundrite: ${(error as Error).message}\n`),
       );
   };
-  for (const root of rootsOf(paths)) {
-    const folder = statSync(root).isDirectory();
-    watch(root, { recursive: folder }, (_event, name) => {
-      const file = folder ? join(root, String(name)) : root;
-      if (!/\.ya?ml$/.test(file)) return;
+  // Folders, not files: many editors put a new file in the place of the old one, whose watcher would hear no more.
+  const watched = new Set<string>();
+  const watchFolder = (folder: string, wantedFile: (file: string) => boolean) => {
+    if (watched.has(folder)) return;
+    watched.add(folder);
+    watch(folder, (_event, name) => {
+      const file = join(folder, String(name));
+      if (existsSync(file) && statSync(file).isDirectory()) watchTree(file);
+      if (!/\.ya?ml$/.test(file) || !wantedFile(file)) return;
       changed.add(file);
       cancel();
       cancel = systemClock.after(SETTLE_MS, settle);
     });
+  };
+  const watchTree = (root: string) => {
+    watchFolder(root, () => true);
+    for (const entry of readdirSync(root, { withFileTypes: true, recursive: true }))
+      if (entry.isDirectory()) watchFolder(join(entry.parentPath, entry.name), () => true);
+  };
+  for (const root of rootsOf(paths)) {
+    if (statSync(root).isDirectory()) watchTree(root);
+    else watchFolder(dirname(root), (file) => resolve(file) === resolve(root));
   }
   process.stdout.write('Watching; Ctrl-C ends.\n');
 }

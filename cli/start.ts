@@ -62,7 +62,10 @@ function banner({ serving, emulator, certificate }: Launched, colour: boolean): 
       `${assumedRules} assumed rules are in force ${faint('(those with a switch: /_emulator/health)')}`,
     ],
     ['try', strong(`export AZURE_AI_PROJECT_ENDPOINT=${serving.httpsUrl}/api/projects/local`)],
-    ['or', `eval "$(npx foundrite env)" ${faint('(endpoint, trust and identity for a shell)')}`],
+    [
+      'or',
+      `eval "$(npx foundrite env --url ${serving.url})" ${faint('(endpoint, trust and identity for a shell)')}`,
+    ],
   ];
   return [
     strong('Foundrite emulates the Microsoft Foundry agent service on this machine.'),

@@ -64,6 +64,28 @@ export interface Rewrite {
   readonly remove?: readonly string[];
 }
 
+/** How a rule is broken, in a line. */
+export function breakingTold(breaking: Breaking | undefined): string {
+  const { switches = {}, settings = {}, rewrite = [] } = breaking ?? {};
+  const parts = [...Object.entries(switches), ...Object.entries(settings)].map(
+    ([name, value]) => `${name} is ${value}`,
+  );
+  for (const { operation, rule: enforced, path, when, status, ...change } of rewrite) {
+    const of = operation === undefined ? [] : [`of ${[operation].flat().join(', ')}`];
+    const that = [
+      ...(enforced === undefined ? [] : [`that enforce ${enforced}`]),
+      ...(path === undefined ? [] : [`to paths like ${path}`]),
+      ...(when === undefined ? [] : [`that fit ${JSON.stringify(when)}`]),
+    ];
+    const made = [
+      ...(status === undefined ? [] : [`status ${status}`]),
+      ...Object.entries(change).map(([key, value]) => `${key} ${JSON.stringify(value)}`),
+    ];
+    parts.push(`answers ${[...of, ...that].join(' ')} are rewritten: ${made.join(', ')}`);
+  }
+  return parts.join('; ');
+}
+
 /** What the keys in a rule's `source` stand for. */
 export const SOURCES: Readonly<Record<string, string>> = {
   'HOW-TO': 'Microsoft Learn, "Automate agents with routines (preview)", 2026-06-01',

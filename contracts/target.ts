@@ -5,6 +5,7 @@
 import { type IncomingMessage, Agent as PlainAgent, request as plainRequest } from 'node:http';
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import { Readable } from 'node:stream';
+import { checkServerIdentity } from 'node:tls';
 import { CONTROL_CALLS, type ControlCall } from './control.ts';
 
 /** A request as it goes out: nothing is added to it and nothing normalised. */
@@ -77,25 +78,33 @@ export interface HttpTargetOptions {
   control?: Control;
 }
 
-/** Could not be reached: `code` is the system's own word for it. */
+/** Nobody is there, or not who was named. A connection that breaks on the way is another error: faults do that too. */
 export class Unreachable extends Error {
   override name = 'Unreachable';
 }
+
+const BROKEN = ['ECONNRESET', 'EPIPE', 'ECONNABORTED'];
 
 /** A target by URL. Paths go out as they were written, which `fetch` would normalise. */
 export function httpTarget(url: string, options: HttpTargetOptions): Target & { close(): void } {
   const { protocol, hostname, port, origin } = new URL(url);
   const tls = protocol === 'https:';
+  // URL writes an IPv6 address in brackets, which a socket does not take.
+  const host = hostname.replace(/^\[|\]$/g, '');
   const agent = tls
-    ? new TlsAgent({ keepAlive: true, ...(options.ca === undefined ? {} : { ca: options.ca }) })
+    ? new TlsAgent({
+        keepAlive: true,
+        ...(options.ca === undefined ? {} : { ca: options.ca }),
+        // Whoever is called must be who was named, whatever a request says in its Host header.
+        checkServerIdentity: (_, certificate) => checkServerIdentity(host, certificate),
+      })
     : new PlainAgent({ keepAlive: true });
   const send = (sent: Sent) =>
     new Promise<Response>((resolve, reject) => {
       const body = typeof sent.body === 'string' ? Buffer.from(sent.body) : sent.body;
       const outgoing = (tls ? tlsRequest : plainRequest)(
         {
-          // URL writes an IPv6 address in brackets, which a socket does not take.
-          hostname: hostname.replace(/^\[|\]$/g, ''),
+          hostname: host,
           port: port === '' ? undefined : Number(port),
           method: sent.method,
           path: sent.path,
@@ -107,8 +116,17 @@ export function httpTarget(url: string, options: HttpTargetOptions): Target & { 
         },
         (incoming) => resolve(responseOf(incoming)),
       );
+      // An answer may come before all was sent, and end the connection: that is no error any more.
+      outgoing.on('socket', (socket) => {
+        if (socket.listeners('error').includes(ignore)) return;
+        socket.on('error', ignore);
+      });
       outgoing.on('error', (error: NodeJS.ErrnoException) =>
-        reject(new Unreachable(`${origin} cannot be reached (${error.code ?? error.message}).`)),
+        reject(
+          BROKEN.includes(error.code ?? '')
+            ? error
+            : new Unreachable(`${origin} cannot be reached (${error.code ?? error.message}).`),
+        ),
       );
       outgoing.end(body);
     });
@@ -120,6 +138,8 @@ export function httpTarget(url: string, options: HttpTargetOptions): Target & { 
     close: () => agent.destroy(),
   };
 }
+
+function ignore(): void {}
 
 const BODILESS = new Set([204, 205, 304]);
 

@@ -90,7 +90,7 @@ function complaint(error: ErrorObject): Found | undefined {
       if (words.length === 1) return undefined;
       const message =
         words.length === 0
-          ? `a step says what is done by one word; there are: ${WORDS.join(', ')}`
+          ? `a step says what is done by one word, and expects under a status such as 200; there are: ${WORDS.join(', ')}`
           : `a step does one thing; this one does ${words.join(' and ')}`;
       return { path, message };
     }

@@ -24,6 +24,9 @@ export class StepFailed extends Error {
   }
 }
 
+/** The connection broke before an answer came. */
+export class ConnectionBroken extends StepFailed {}
+
 /** An answer of which something else was expected. */
 export function failedAnswer(
   path: readonly Key[],
@@ -40,8 +43,21 @@ export function failedCall(
   expected: string,
   actual: string,
 ): StepFailed {
+  return new StepFailed(path, unanswered(sent, expected, actual));
+}
+
+export function brokenConnection(
+  path: readonly Key[],
+  sent: Sent,
+  error: unknown,
+): ConnectionBroken {
+  const actual = `the connection broke (${(error as Error).message})`;
+  return new ConnectionBroken(path, unanswered(sent, 'an answer', actual));
+}
+
+function unanswered(sent: Sent | undefined, expected: string, actual: string) {
   const mismatches = [{ pattern: [], where: '(the whole)', expected, actual }];
-  return new StepFailed(path, { ...(sent ? { request: asked(sent) } : {}), mismatches });
+  return { ...(sent ? { request: asked(sent) } : {}), mismatches };
 }
 
 function asked({ method, path, body }: Sent): NonNullable<Failure['request']> {

@@ -48,6 +48,12 @@ export function problemsIn(pattern: unknown): { path: Key[]; message: string }[]
       try {
         // A capture may stand for anything that a marker names.
         readMarker(value.replace(/\{\{[^}]*\}\}/g, '1'));
+        if (
+          /^[+-]\d[\d.a-z]*$/.test(value) &&
+          readOffset(value) === undefined &&
+          !/^[+-][\d.]+$/.test(value)
+        )
+          found.push({ path, message: `${value} is no offset; write it like +90s, +1m3s or +2d` });
       } catch (error) {
         if (!(error instanceof PatternError)) throw error;
         found.push({ path, message: error.message });
@@ -139,6 +145,8 @@ interface Place {
   found: Mismatch[];
   path: Key[];
   where: string;
+  /** The fields that are there, where one of them is looked for. */
+  beside?: readonly string[];
 }
 
 function compare(pattern: unknown, actual: unknown, at: Place): void {
@@ -177,9 +185,11 @@ function compare(pattern: unknown, actual: unknown, at: Place): void {
     }
     for (const [written, inner] of Object.entries(expected)) {
       const key = String(fillIn(written, at.frame));
-      const value = Object.hasOwn(actual, key) ? (actual as Record<string, unknown>)[key] : ABSENT;
+      const there = Object.hasOwn(actual, key);
+      const value = there ? (actual as Record<string, unknown>)[key] : ABSENT;
       compare(inner, value, {
         ...at,
+        beside: Object.keys(actual),
         path: [...at.path, written],
         where: at.where === '' ? key : `${at.where}.${key}`,
       });
@@ -193,13 +203,8 @@ function compareLists(expected: unknown[], actual: unknown[], at: Place): void {
   const rest = expected.indexOf('<rest>');
   const fixed = rest < 0 ? expected.length : expected.length - 1;
   if (rest < 0 ? actual.length !== fixed : actual.length < fixed) {
-    const atLeast = rest < 0 ? '' : 'at least ';
-    miss(
-      at,
-      `${atLeast}${fixed} ${fixed === 1 ? 'item' : 'items'}`,
-      actual,
-      `${actual.length}: ${shown(actual)}`,
-    );
+    const came = actual.length === 0 ? 'no items' : `${counted(actual.length)}: ${shown(actual)}`;
+    miss(at, `${rest < 0 ? '' : 'at least '}${counted(fixed)}`, actual, came);
     return;
   }
   const skipped = actual.length - fixed;
@@ -208,10 +213,16 @@ function compareLists(expected: unknown[], actual: unknown[], at: Place): void {
     const place = rest >= 0 && index > rest ? index - 1 + skipped : index;
     compare(inner, actual[place], {
       ...at,
+      beside: [],
       path: [...at.path, index],
       where: `${at.where}[${place}]`,
     });
   }
+}
+
+function counted(items: number): string {
+  if (items === 0) return 'no items';
+  return items === 1 ? '1 item' : `${items} items`;
 }
 
 function fits(marker: Marker, actual: unknown, frame: Frame): boolean {
@@ -279,28 +290,33 @@ function isInstant(
   if (offset === undefined && near === undefined) return true;
   const wanted = offset === undefined ? frame.now : frame.start + offset;
   const tolerance = near ?? frame.toleranceMs;
-  // Whole seconds are all that an instant of the API may have.
-  const cut = tolerance === 0 && at % 1_000 === 0 ? Math.floor(wanted / 1_000) * 1_000 : wanted;
+  // Where an instant is written in whole seconds, more than that cannot be expected of it.
+  const whole = !iso || !(actual as string).includes('.');
+  const cut = tolerance === 0 && whole ? Math.floor(wanted / 1_000) * 1_000 : wanted;
   return Math.abs(at - cut) <= tolerance;
 }
 
-function miss(at: Place, expected: string, actual: unknown, text = said(actual, at.frame)): void {
+function miss(at: Place, expected: string, actual: unknown, text?: string): void {
+  const isInstant = /^(?:[+-]\d|<(?:instant|iso|unix)\b)/.test(expected);
   at.found.push({
     pattern: at.path,
     where: at.where === '' ? '(the whole)' : at.where,
     expected,
-    actual: text,
+    actual: text ?? (actual === ABSENT ? absent(at) : said(actual, at.frame, isInstant)),
   });
 }
 
+/** A name that is misspelt is found beside those that are there. */
+function absent({ beside = [] }: Place): string {
+  return beside.length === 0 ? '(absent)' : `(absent; there are ${beside.join(', ')})`;
+}
+
 /** An instant is told with its offset too, since that is how it is expected. */
-function said(actual: unknown, frame: Frame): string {
-  if (actual === ABSENT) return '(absent)';
-  if (typeof actual === 'string' && ISO.test(actual)) {
-    const offset = Date.parse(actual) - frame.start;
-    return `${shown(actual)} (${offset < 0 ? '' : '+'}${showDuration(offset)})`;
-  }
-  return shown(actual);
+function said(actual: unknown, frame: Frame, isInstant: boolean): string {
+  const iso = typeof actual === 'string' && ISO.test(actual);
+  if (!iso && !(isInstant && typeof actual === 'number')) return shown(actual);
+  const offset = (iso ? Date.parse(actual) : Number(actual) * 1_000) - frame.start;
+  return `${shown(actual)} (${offset < 0 ? '' : '+'}${showDuration(offset)})`;
 }
 
 /** A value in one line, cut where it would fill the screen. */

@@ -1,11 +1,24 @@
 /** Plays a scenario against a target: a project of its own, its steps in order, its expectations against every answer. */
 import { parseDuration, showDuration } from '../contracts/duration.ts';
 import type { Breaking } from '../contracts/ledger.ts';
-import { type Control, controlCall, type Sent, type Target } from '../contracts/target.ts';
+import {
+  type Control,
+  controlCall,
+  type Sent,
+  type Target,
+  Unreachable,
+} from '../contracts/target.ts';
 import { type Answer, readAnswer } from './answer.ts';
 import { rewriting } from './broken.ts';
 import { expectAnswer } from './expect.ts';
-import { type Failure, failedAnswer, failedCall, StepFailed } from './failure.ts';
+import {
+  brokenConnection,
+  ConnectionBroken,
+  type Failure,
+  failedAnswer,
+  failedCall,
+  StepFailed,
+} from './failure.ts';
 import { type Key, match, shown } from './match.ts';
 import { type Asking, requestOf } from './request.ts';
 import type { Scenario } from './scenario.ts';
@@ -183,7 +196,10 @@ class Playing implements Stage {
       return failedCall(path, sent, 'an answer', actual);
     };
     const work = this.#target.send(sent).then((response) => readAnswer(sent, response));
-    const answer = await within(CALL_MAX_MS, work, late);
+    const answer = await within(CALL_MAX_MS, work, late).catch((error: unknown) => {
+      if (error instanceof StepFailed || error instanceof Unreachable) throw error;
+      throw brokenConnection(path, sent, error);
+    });
     if (answer.now !== undefined) this.#frame.now = answer.now;
     if (answer.status === 500 && !answer.headers.has('x-foundrite-body-by'))
       this.bug ??= `${sent.method} ${sent.path} was answered 500: ${answer.text.slice(0, 300)}`;
@@ -232,7 +248,7 @@ class Playing implements Stage {
     try {
       answer = await pending;
     } catch (error) {
-      if (error instanceof StepFailed) throw error;
+      if (!(error instanceof ConnectionBroken)) throw error;
       return undefined;
     }
     const mismatch = {

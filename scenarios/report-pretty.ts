@@ -1,6 +1,7 @@
 /** For people: a story for each scenario that did not pass, the others counted. On GitHub, with annotations. */
 import { readFileSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
+import { breakingTold } from '../contracts/ledger.ts';
 import type { Played } from './play.ts';
 import type { ReportContext, Reporter, Summary } from './report.ts';
 import { field, flat, visible, widthOf, wrap } from './report-columns.ts';
@@ -13,7 +14,10 @@ export function prettyReporter(context: ReportContext): Reporter {
   return {
     bad(problems) {
       const files = filesOf(problems);
-      const told = files.length === 1 ? 'This file is no scenario' : 'These files are no scenarios';
+      const told =
+        files.length === 1
+          ? 'This file has mistakes; nothing was played'
+          : 'These files have mistakes; nothing was played';
       const lines = problems.map((one) => problemTold(one, context.columns));
       context.write(`${paint('red', '✗')} ${told}:\n${indented(lines.join('\n'))}\n\n`);
     },
@@ -81,11 +85,14 @@ function brokenTold({ played }: Summary, { broken, columns }: ReportContext): st
   const counted =
     citing.length === 0
       ? 'No scenario that was played proves it.'
-      : `Of ${citing.length} scenarios that prove it, ${noticed.length} failed; all should.`;
+      : noticed.length > 0
+        ? `Scenarios that prove it: ${citing.length}, of which ${noticed.length} failed.`
+        : 'No scenario that proves it failed: what is broken is not what they look at. Look closer, or cite another rule.';
   return [
     'This promise was broken on purpose (--break):',
     field('promise', broken.id, columns),
     field('says', broken.statement, columns),
+    field('broken', breakingTold(broken.broken_by), columns),
     counted,
   ];
 }

@@ -52,9 +52,9 @@ export function storyOf(played: Played, telling: Telling): string {
   const blocks = [whereTold(played), whyTold(played, width)];
   if (outcome !== 'skipped') {
     const telled = { ...telling, columns: width };
-    blocks.push(rulesTold(played, telled), requestTold(played, width));
     if (failure) blocks.push(mismatchesTold(failure.mismatches, telled));
     blocks.push(attemptsTold(played.attempts, width));
+    blocks.push(requestTold(played, width), rulesTold(played, telled));
     blocks.push([`play it again: ${telling.again(played)}`]);
   }
   const text = blocks

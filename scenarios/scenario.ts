@@ -88,7 +88,10 @@ export function parseScenario(text: string, file: string): Scenario {
   const problems = formProblems(written).map(({ path, message }) => problem(path, message));
   if (!FILE_NAME.test(basename(file)))
     problems.unshift(
-      problem([], `the name of the file is "${basename(file)}"; use ${FILE_NAME.source}`),
+      problem(
+        [],
+        `the file is named "${basename(file)}"; use small letters, digits and hyphens, at most 80, and .yaml`,
+      ),
     );
   if (problems.length > 0) throw new BadScenario(problems);
   const fields = written as Omit<Scenario, 'title' | 'now'> & { scenario: string; now?: string };

@@ -59,8 +59,8 @@ describe('the scenarios', () => {
     expect(differ.map(({ scenario }) => scenario.file)).toEqual([]);
     // Their requests come while an advance is under way, so that their order is chance.
     expect(interleaved.map(({ scenario }) => scenario.name)).toEqual([
-      'a-second-advance-of-a-world-is-refused',
-      'an-advance-can-be-stopped',
+      'a-second-advance-during-the-first-is-answered-409',
+      'an-advance-can-be-stopped-and-keeps-what-it-has-done',
     ]);
   });
 

@@ -61,12 +61,12 @@ describe('an expectation', () => {
     ['types are strict', 1, '1', '(the whole): 1, not "1"'],
     ['a missing field', { a: 1 }, {}, 'a: 1, not (absent)'],
     ['a field that should be absent', { a: '<absent>' }, { a: null }, 'a: <absent>, not null'],
-    ['a list that is longer', [1], [1, 2], '(the whole): 1 item, not 2: [1,2]'],
+    ['a list that is longer', [1], [1, 2], '(the whole): 1 item, not 2 items: [1,2]'],
     [
       'a list that is shorter than its <rest>',
       [1, 2, '<rest>'],
       [1],
-      '(the whole): at least 2 items, not 1: [1]',
+      '(the whole): at least 2 items, not 1 item: [1]',
     ],
     ['an order', { a: [1, 2] }, { a: [2, 2] }, 'a[0]: 1, not 2'],
     ['the place behind a <rest>', ['<rest>', 9], [1, 2], '[1]: 9, not 2'],
@@ -91,6 +91,24 @@ describe('an expectation', () => {
       '<unix +1m>',
       '2026-06-01T07:00:00Z',
       '(the whole): <unix +1m>, not "2026-06-01T07:00:00Z" (+1m)',
+    ],
+    [
+      'half a second, where milliseconds are written',
+      '+1m0.5s',
+      '2026-06-01T07:00:00.000Z',
+      '(the whole): +1m0.5s, not "2026-06-01T07:00:00.000Z" (+1m)',
+    ],
+    [
+      'a unix instant, told with its offset',
+      '+1m',
+      START / 1000 + 61,
+      `(the whole): +1m, not ${START / 1000 + 61} (+1m1s)`,
+    ],
+    [
+      'a field beside which others are',
+      { phse: 1 },
+      { phase: 2, id: 3 },
+      'phse: 1, not (absent; there are phase, id)',
     ],
     ['text that is no instant', '+1m', '+1m', '(the whole): +1m, not "+1m"'],
     ['the same value', '<not failed>', 'failed', '(the whole): <not failed>, not "failed"'],
@@ -137,6 +155,7 @@ describe('an expectation', () => {
     ['</(/>', /Invalid regular expression|Unterminated group/],
     ['<instant soon>', /no marker/],
     [['<rest>', 1, '<rest>'], /only one <rest>/],
+    ['+1m3', /\+1m3 is no offset; write it like \+90s/],
     [{ a: [{ b: '<lenght 3>' }] }, /no marker/],
   ])('that cannot be read is told with its place: %j', (pattern, message) => {
     const [problem, ...others] = problemsIn(pattern);

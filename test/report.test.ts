@@ -130,18 +130,6 @@ describe('the pretty reporter', () => {
 ✗ failed  a 503 is retried after one second
   ${FILE}:5:13  GET /routines/daily/runs
 
-  It should prove this promise:
-  promise   delivery/retries-5xx
-  basis     documented: a public page or specification says it, though another may say otherwise
-  says      An answer of 500 to 599 is retried while attempts remain.
-  source    Microsoft Learn, "Automate agents with routines (preview)", 2026-06-01 › Downstream call
-            outcomes "retryable while attempts remain"
-
-  seed      a-503
-  request   GET /routines/daily/runs
-  body      {"limit":1}
-  answer    status 200
-
   where          expected     actual
   data[0].phase  "completed"  "failed"
 
@@ -149,6 +137,18 @@ describe('the pretty reporter', () => {
   routine  attempt  gave  at     what followed
   daily    1        503   +1m    tried again later
   daily    2        503   +1m1s  the run is failed
+
+  seed      a-503
+  request   GET /routines/daily/runs
+  body      {"limit":1}
+  answer    status 200
+
+  It should prove this promise:
+  promise   delivery/retries-5xx
+  basis     documented: a public page or specification says it, though another may say otherwise
+  says      An answer of 500 to 599 is retried while attempts remain.
+  source    Microsoft Learn, "Automate agents with routines (preview)", 2026-06-01 › Downstream call
+            outcomes "retryable while attempts remain"
 
   play it again: npx foundrite play ${FILE}
 
@@ -246,7 +246,7 @@ describe('the pretty reporter', () => {
     const text = report('pretty', { bad: BAD.slice(0, 1) });
 
     expect(text).toBe(`\
-✗ This file is no scenario:
+✗ This file has mistakes; nothing was played:
   scenarios/faults/bad.yaml:3:5
     "fooo" is not known, 100%
 
@@ -262,7 +262,8 @@ describe('the pretty reporter', () => {
 This promise was broken on purpose (--break):
 promise   delivery/retries-5xx
 says      An answer of 500 to 599 is retried while attempts remain.
-Of 2 scenarios that prove it, 1 failed; all should.
+broken    retry_on is 408 429 500 503 timeout connection_failed answer_lost interrupted
+Scenarios that prove it: 2, of which 1 failed.
 `);
   });
 

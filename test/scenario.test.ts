@@ -70,7 +70,7 @@ describe('a scenario file', () => {
     [
       'a step without a word',
       steps('- body: 1'),
-      /^x.yaml:4:5 a step says what is done by one word; there are: GET/,
+      /^x.yaml:4:5 a step says what is done by one word, and expects under a status such as 200; there are: GET/,
     ],
     [
       'a step with two words',
@@ -138,7 +138,9 @@ describe('a scenario file', () => {
   });
 
   it('has a name of small letters, digits and hyphens', () => {
-    expect(problems(GOOD, 'My_File.yaml')[0]).toMatch(/the name of the file is "My_File.yaml"/);
+    expect(problems(GOOD, 'My_File.yaml')[0]).toMatch(
+      /the file is named "My_File.yaml"; use small letters/,
+    );
   });
 
   it('may use in an expectation what the same expectation has captured before', () => {
