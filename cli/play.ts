@@ -1,11 +1,8 @@
 /** `foundrite play`: scenarios against the emulator in this process, or against one by URL. */
-import { existsSync, readdirSync, readFileSync, statSync, watch, writeFileSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { existsSync, writeFileSync } from 'node:fs';
+import { dirname, relative, resolve } from 'node:path';
 import { type Rule, rule } from '../contracts/ledger.ts';
-import { controlBelow, httpTarget, type Target, Unreachable } from '../contracts/target.ts';
-import { systemClock } from '../emulator/clock.ts';
-import { inProcess } from '../emulator/in-process.ts';
+import { type Target, Unreachable } from '../contracts/target.ts';
 import { type Played, play as playOne } from '../scenarios/play.ts';
 import {
   createReporter,
@@ -21,11 +18,11 @@ import {
   type Scenario,
 } from '../scenarios/scenario.ts';
 import { EXIT, Exit, usage } from './exit.ts';
+import { keepAlive, showProgress } from './progress.ts';
+import { type ReachFlags, targetOf } from './reach.ts';
+import { filesIn, watchFiles } from './watch.ts';
 
-export interface PlayFlags {
-  url?: string;
-  controlToken?: string;
-  ca?: string;
+export interface PlayFlags extends ReachFlags {
   grep?: string;
   rule?: string;
   reporter?: string[];
@@ -39,10 +36,6 @@ export interface PlayFlags {
 
 const JOBS = 8;
 const JOBS_MAX = 64;
-/** Editors write a file more than once. */
-const SETTLE_MS = 100;
-const PROGRESS_MS = 500;
-const ALIVE_MS = 60_000;
 
 export async function play(paths: string[], flags: PlayFlags): Promise<number | undefined> {
   const broken = brokenRule(flags.break);
@@ -86,33 +79,6 @@ function jobsOf(text: string | undefined): number {
   return jobs;
 }
 
-/** Files as they are named; folders with all that is in them; without any, `scenarios` here, or those of the package. */
-function filesIn(paths: readonly string[]): string[] {
-  const files = rootsOf(paths).flatMap((path) => {
-    if (!existsSync(path)) throw usage(`"${path}" is not there: name scenario files or folders.`);
-    if (!statSync(path).isDirectory()) return [path];
-    return readdirSync(path, { recursive: true, encoding: 'utf8' })
-      .filter((file) => /\.ya?ml$/.test(file))
-      .map((file) => join(path, file))
-      .sort();
-  });
-  if (files.length === 0)
-    throw usage(`There is no scenario (*.yaml) in ${rootsOf(paths).join(', ')}.`);
-  return [...new Set(files)];
-}
-
-function rootsOf(paths: readonly string[]): readonly string[] {
-  if (paths.length > 0) return paths;
-  return existsSync('scenarios') ? ['scenarios'] : [ownScenarios()];
-}
-
-/** One folder up in the checkout, two from what is compiled. */
-function ownScenarios(): string {
-  const near = fileURLToPath(new URL('../scenarios', import.meta.url));
-  const below = fileURLToPath(new URL('../../scenarios', import.meta.url));
-  return existsSync(join(near, 'scenario.schema.json')) ? near : below;
-}
-
 interface Wanted {
   scenarios: Scenario[];
   bad: FileProblem[];
@@ -152,72 +118,6 @@ function list(scenarios: readonly Scenario[]): number {
   return EXIT.ok;
 }
 
-interface Reached {
-  target: Target;
-  close(): Promise<void> | void;
-}
-
-async function targetOf(flags: PlayFlags): Promise<Reached> {
-  if (flags.url === undefined) {
-    const notice = (message: string) => process.stderr.write(`foundrite: ${message}\n`);
-    return inProcess({ notice });
-  }
-  const url = URL.parse(flags.url);
-  if (!url || !/^https?:$/.test(url.protocol))
-    throw usage(
-      `--url is "${flags.url}": write where the emulator listens, like https://127.0.0.1:3686.`,
-    );
-  const token = flags.controlToken ?? (process.env.FOUNDRITE_CONTROL_TOKEN || undefined);
-  const control = controlBelow(token === undefined ? undefined : `Bearer ${token}`);
-  const ca = await authorityOf(url, flags.ca);
-  const target = httpTarget(url.origin, { authorization: 'Bearer scenario', ca, control });
-  try {
-    await admitted(target);
-  } catch (error) {
-    target.close();
-    throw error instanceof Unreachable
-      ? new Exit(EXIT.unreachable, `${error.message} Start one with "foundrite start".`)
-      : error;
-  }
-  return { target, close: () => target.close() };
-}
-
-/** An emulator gives its authority over plain HTTP on the same port; on one's own machine that may be believed. */
-async function authorityOf(url: URL, file: string | undefined): Promise<string | undefined> {
-  if (file !== undefined) {
-    if (!existsSync(file)) throw usage(`--ca "${file}" is not there.`);
-    return readFileSync(file, 'utf8');
-  }
-  const loopback = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname);
-  if (url.protocol !== 'https:' || !loopback) return undefined;
-  const plain = httpTarget(`http://${url.host}`, { authorization: '' });
-  try {
-    const answer = await plain.send({ method: 'GET', path: '/_emulator/ca.pem', headers: {} });
-    return answer.ok ? await answer.text() : undefined;
-  } catch {
-    // What is wrong is told by the first call over TLS.
-    return undefined;
-  } finally {
-    plain.close();
-  }
-}
-
-async function admitted(target: Target): Promise<void> {
-  if (!target.control) return;
-  const answer = await target.send(target.control.request('projects', {}));
-  const text = await answer.text();
-  if (answer.ok) return;
-  if (answer.status === 401 || answer.status === 403)
-    throw new Exit(
-      EXIT.refused,
-      `${target.name} refuses control calls (${answer.status}): name its token with --control-token or FOUNDRITE_CONTROL_TOKEN.`,
-    );
-  throw new Exit(
-    EXIT.refused,
-    `${target.name} does not answer control calls (${answer.status} ${text.slice(0, 200)}): it is no Foundrite emulator, or was started with --no-control.`,
-  );
-}
-
 interface Output {
   name: ReporterName;
   file: string | undefined;
@@ -227,6 +127,8 @@ function outputOf(written: string): Output {
   const [name = '', file] = written.split(/=(.*)/s);
   if (!(REPORTERS as readonly string[]).includes(name))
     throw usage(`--reporter is "${written}": write one of ${REPORTERS.join(', ')}, or NAME=FILE.`);
+  if (file !== undefined && (file === '' || !existsSync(dirname(resolve(file)))))
+    throw usage(`--reporter is "${written}": the folder of that file is not there.`);
   return { name: name as ReporterName, file };
 }
 
@@ -316,94 +218,4 @@ async function playAll(
   if (bad.length > 0) return EXIT.usage;
   if (all.some(({ outcome }) => outcome === 'stuck')) return EXIT.bug;
   return all.some(({ outcome }) => outcome === 'failed') ? EXIT.broken : EXIT.ok;
-}
-
-/** Until it is let go, the process does not end by itself. */
-function keepAlive(): () => void {
-  let cancel = () => {};
-  const again = () => {
-    cancel = systemClock.after(ALIVE_MS, again, true);
-  };
-  again();
-  return () => cancel();
-}
-
-interface Progress {
-  began(scenario: Scenario): void;
-  ended(scenario: Scenario): void;
-  close(): void;
-}
-
-/** One line on a terminal that is written over; nothing where nobody looks. */
-function showProgress(total: number): Progress {
-  if (!process.stderr.isTTY) return { began() {}, ended() {}, close() {} };
-  const under = new Map<Scenario, number>();
-  let done = 0;
-  let cancel = () => {};
-  const print = () => {
-    const [oldest] = under;
-    const since = oldest ? Math.floor((performance.now() - oldest[1]) / 1_000) : 0;
-    const what = oldest ? ` · ${oldest[0].name}${since > 0 ? ` (${since} s)` : ''}` : '';
-    process.stderr.write(`\r\u001b[2K${done} of ${total}${what}`);
-    cancel = systemClock.after(PROGRESS_MS, print);
-  };
-  cancel = systemClock.after(PROGRESS_MS, print);
-  return {
-    began: (scenario) => under.set(scenario, performance.now()),
-    ended(scenario) {
-      under.delete(scenario);
-      done += 1;
-      // What a reporter writes next begins on an empty line.
-      process.stderr.write('\r\u001b[2K');
-    },
-    close() {
-      cancel();
-      process.stderr.write('\r\u001b[2K');
-    },
-  };
-}
-
-/** Plays again what was written; ends with the process. */
-function watchFiles(
-  paths: readonly string[],
-  round: (files: readonly string[]) => Promise<number>,
-): void {
-  const changed = new Set<string>();
-  let cancel = () => {};
-  let playing = Promise.resolve();
-  const settle = () => {
-    const files = [...changed].filter((file) => existsSync(file));
-    changed.clear();
-    if (files.length === 0) return;
-    playing = playing
-      .then(() => round(files))
-      .then(
-        () => {},
-        (error: unknown) => void process.stderr.write(`foundrite: ${(error as Error).message}\n`),
-      );
-  };
-  // Folders, not files: many editors put a new file in the place of the old one, whose watcher would hear no more.
-  const watched = new Set<string>();
-  const watchFolder = (folder: string, wantedFile: (file: string) => boolean) => {
-    if (watched.has(folder)) return;
-    watched.add(folder);
-    watch(folder, (_event, name) => {
-      const file = join(folder, String(name));
-      if (existsSync(file) && statSync(file).isDirectory()) watchTree(file);
-      if (!/\.ya?ml$/.test(file) || !wantedFile(file)) return;
-      changed.add(file);
-      cancel();
-      cancel = systemClock.after(SETTLE_MS, settle);
-    });
-  };
-  const watchTree = (root: string) => {
-    watchFolder(root, () => true);
-    for (const entry of readdirSync(root, { withFileTypes: true, recursive: true }))
-      if (entry.isDirectory()) watchFolder(join(entry.parentPath, entry.name), () => true);
-  };
-  for (const root of rootsOf(paths)) {
-    if (statSync(root).isDirectory()) watchTree(root);
-    else watchFolder(dirname(root), (file) => resolve(file) === resolve(root));
-  }
-  process.stdout.write('Watching; Ctrl-C ends.\n');
 }

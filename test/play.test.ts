@@ -406,6 +406,7 @@ describe('foundrite play', () => {
     [['nowhere'], /"nowhere" is not there/],
     [['.', '--grep', 'zebra'], /No scenario fits/],
     [['.', '--reporter', 'xml'], /--reporter is "xml": write one of pretty, junit, json, github/],
+    [['.', '--reporter', 'junit=none/out.xml'], /the folder of that file is not there/],
     [['.', '--jobs', '0'], /--jobs is "0"/],
     [['.', '--break', 'no/rule'], /there is no rule "no\/rule"/],
     [['.', '--url', 'localhost'], /--url is "localhost"/],

@@ -117,7 +117,7 @@ export function makeLoop(db) {
       sent: {
         agent: run.agent,
         protocol: 'responses',
-        body: { input: '' },
+        body: { input: delivery.input },
         request_id: run.dispatch_id,
       },
     });

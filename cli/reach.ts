@@ -1,0 +1,77 @@
+/** Where scenarios are played: the emulator in this process, or one by URL that is there and lets us in. */
+import { existsSync, readFileSync } from 'node:fs';
+import { controlBelow, httpTarget, type Target, Unreachable } from '../contracts/target.ts';
+import { inProcess } from '../emulator/in-process.ts';
+import { EXIT, Exit, usage } from './exit.ts';
+
+export interface ReachFlags {
+  url?: string;
+  controlToken?: string;
+  ca?: string;
+}
+
+interface Reached {
+  target: Target;
+  close(): Promise<void> | void;
+}
+
+export async function targetOf(flags: ReachFlags): Promise<Reached> {
+  if (flags.url === undefined) {
+    const notice = (message: string) => process.stderr.write(`foundrite: ${message}\n`);
+    return inProcess({ notice });
+  }
+  const url = URL.parse(flags.url);
+  if (!url || !/^https?:$/.test(url.protocol))
+    throw usage(
+      `--url is "${flags.url}": write where the emulator listens, like https://127.0.0.1:3686.`,
+    );
+  const token = flags.controlToken ?? (process.env.FOUNDRITE_CONTROL_TOKEN || undefined);
+  const control = controlBelow(token === undefined ? undefined : `Bearer ${token}`);
+  const ca = await authorityOf(url, flags.ca);
+  const target = httpTarget(url.origin, { authorization: 'Bearer scenario', ca, control });
+  try {
+    await admitted(target);
+  } catch (error) {
+    target.close();
+    throw error instanceof Unreachable
+      ? new Exit(EXIT.unreachable, `${error.message} Start one with "foundrite start".`)
+      : error;
+  }
+  return { target, close: () => target.close() };
+}
+
+/** An emulator gives its authority over plain HTTP on the same port; on one's own machine that may be believed. */
+async function authorityOf(url: URL, file: string | undefined): Promise<string | undefined> {
+  if (file !== undefined) {
+    if (!existsSync(file)) throw usage(`--ca "${file}" is not there.`);
+    return readFileSync(file, 'utf8');
+  }
+  const loopback = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname);
+  if (url.protocol !== 'https:' || !loopback) return undefined;
+  const plain = httpTarget(`http://${url.host}`, { authorization: '' });
+  try {
+    const answer = await plain.send({ method: 'GET', path: '/_emulator/ca.pem', headers: {} });
+    return answer.ok ? await answer.text() : undefined;
+  } catch {
+    // What is wrong is told by the first call over TLS.
+    return undefined;
+  } finally {
+    plain.close();
+  }
+}
+
+async function admitted(target: Target): Promise<void> {
+  if (!target.control) return;
+  const answer = await target.send(target.control.request('projects', {}));
+  const text = await answer.text();
+  if (answer.ok) return;
+  if (answer.status === 401 || answer.status === 403)
+    throw new Exit(
+      EXIT.refused,
+      `${target.name} refuses control calls (${answer.status}): name its token with --control-token or FOUNDRITE_CONTROL_TOKEN.`,
+    );
+  throw new Exit(
+    EXIT.refused,
+    `${target.name} does not answer control calls (${answer.status} ${text.slice(0, 200)}): it is no Foundrite emulator, or was started with --no-control.`,
+  );
+}
