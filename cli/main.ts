@@ -138,6 +138,10 @@ function describePlay(program: Command, end: (code: Outcome) => void): void {
     .option('--break <rule>', 'break this promise on purpose, to see who notices')
     .option('--jobs <number>', 'how many are played at once (8)')
     .option('--keep', 'leave the projects there, for a look at them')
+    .option(
+      '--prefix <text>',
+      'begins the names of its projects: two plays on one emulator need two (play)',
+    )
     .option('--list', 'say what would be played')
     .option('--watch', 'play again what is written')
     .action(async (paths: string[], flags) =>

@@ -1,5 +1,5 @@
 /** `foundrite play`: scenarios against the emulator in this process, or against one by URL. */
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, relative, resolve } from 'node:path';
 import { type Rule, rule } from '../contracts/ledger.ts';
 import { type Target, Unreachable } from '../contracts/target.ts';
@@ -30,6 +30,7 @@ export interface PlayFlags extends ReachFlags {
   break?: string;
   jobs?: string;
   keep?: boolean;
+  prefix?: string;
   list?: boolean;
   watch?: boolean;
 }
@@ -40,6 +41,8 @@ const JOBS_MAX = 64;
 export async function play(paths: string[], flags: PlayFlags): Promise<number | undefined> {
   const broken = brokenRule(flags.break);
   const jobs = jobsOf(flags.jobs);
+  if (flags.prefix !== undefined && !/^[a-z0-9-]{1,20}$/.test(flags.prefix))
+    throw usage(`--prefix is "${flags.prefix}": write 1 to 20 small letters, digits and hyphens.`);
   const outputs = (flags.reporter ?? []).map(outputOf);
   // Reports in files leave the terminal to people.
   if (outputs.every(({ file }) => file !== undefined))
@@ -129,6 +132,8 @@ function outputOf(written: string): Output {
     throw usage(`--reporter is "${written}": write one of ${REPORTERS.join(', ')}, or NAME=FILE.`);
   if (file !== undefined && (file === '' || !existsSync(dirname(resolve(file)))))
     throw usage(`--reporter is "${written}": the folder of that file is not there.`);
+  if (file !== undefined && statSync(file, { throwIfNoEntry: false })?.isDirectory())
+    throw usage(`--reporter is "${written}": that is a folder, not a file.`);
   return { name: name as ReporterName, file };
 }
 
@@ -162,10 +167,14 @@ function againOf({ scenario }: Played, flags: PlayFlags): string {
   if (flags.seed !== undefined) words.push('--seed', flags.seed);
   if (flags.url !== undefined) words.push('--url', flags.url);
   if (flags.ca !== undefined) words.push('--ca', flags.ca);
+  if (flags.prefix !== undefined) words.push('--prefix', flags.prefix);
   if (flags.break !== undefined) words.push('--break', flags.break);
-  return words
-    .map((word, index) => (index > 0 && /[^\w./:@=-]/.test(word) ? `'${word}'` : word))
-    .join(' ');
+  return words.map((word, index) => (index > 0 ? quoted(word) : word)).join(' ');
+}
+
+/** As a shell reads it. */
+function quoted(word: string): string {
+  return /^[\w./:@=-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 interface Round {
@@ -196,6 +205,7 @@ async function playAll(
         const played = await playOne(next, target, {
           ...(flags.seed === undefined ? {} : { seed: flags.seed }),
           ...(flags.keep ? { keep: true } : {}),
+          ...(flags.prefix === undefined ? {} : { prefix: flags.prefix }),
           ...(broken?.broken_by ? { breaking: broken.broken_by } : {}),
         });
         all.push(played);
@@ -206,6 +216,9 @@ async function playAll(
     try {
       await Promise.all(Array.from({ length: Math.min(jobs, scenarios.length) }, worker));
     } catch (error) {
+      // What was played until then is told all the same.
+      const summary = { played: all, bad, realMs: performance.now() - began };
+      for (const reporter of reporters) reporter.end(summary);
       throw error instanceof Unreachable ? new Exit(EXIT.unreachable, error.message) : error;
     } finally {
       process.exitCode = undefined;

@@ -1,8 +1,12 @@
 /** Where scenarios are played: the emulator in this process, or one by URL that is there and lets us in. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { controlBelow, httpTarget, type Target, Unreachable } from '../contracts/target.ts';
+import { systemClock } from '../emulator/clock.ts';
 import { inProcess } from '../emulator/in-process.ts';
 import { EXIT, Exit, usage } from './exit.ts';
+
+/** How long an emulator may take to say that it is one. */
+const ANSWER_MAX_MS = 10_000;
 
 export interface ReachFlags {
   url?: string;
@@ -33,9 +37,13 @@ export async function targetOf(flags: ReachFlags): Promise<Reached> {
     await admitted(target);
   } catch (error) {
     target.close();
-    throw error instanceof Unreachable
-      ? new Exit(EXIT.unreachable, `${error.message} Start one with "foundrite start".`)
-      : error;
+    if (error instanceof Exit) throw error;
+    const { message } = error as Error;
+    const advice = /CERT|SIGNED|ISSUER/.test(message)
+      ? 'Name its authority with --ca.'
+      : 'Start one with "foundrite start".';
+    const said = error instanceof Unreachable ? message : `${target.name} broke off (${message}).`;
+    throw new Exit(EXIT.unreachable, `${said} ${advice}`);
   }
   return { target, close: () => target.close() };
 }
@@ -43,8 +51,11 @@ export async function targetOf(flags: ReachFlags): Promise<Reached> {
 /** An emulator gives its authority over plain HTTP on the same port; on one's own machine that may be believed. */
 async function authorityOf(url: URL, file: string | undefined): Promise<string | undefined> {
   if (file !== undefined) {
-    if (!existsSync(file)) throw usage(`--ca "${file}" is not there.`);
-    return readFileSync(file, 'utf8');
+    const isFile = statSync(file, { throwIfNoEntry: false })?.isFile() === true;
+    const pem = isFile ? readFileSync(file, 'utf8') : '';
+    if (!pem.includes('-----BEGIN CERTIFICATE-----'))
+      throw usage(`--ca "${file}" is no file with a certificate (PEM).`);
+    return pem;
   }
   const loopback = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname);
   if (url.protocol !== 'https:' || !loopback) return undefined;
@@ -62,9 +73,10 @@ async function authorityOf(url: URL, file: string | undefined): Promise<string |
 
 async function admitted(target: Target): Promise<void> {
   if (!target.control) return;
-  const answer = await target.send(target.control.request('projects', {}));
+  const answer = await inTime(target.send(target.control.request('projects', {})), target.name);
   const text = await answer.text();
-  if (answer.ok) return;
+  if (answer.ok && answer.headers.has('x-foundrite-now')) return;
+  if (answer.ok && /^\s*\{\s*"projects"/.test(text)) return;
   if (answer.status === 401 || answer.status === 403)
     throw new Exit(
       EXIT.refused,
@@ -74,4 +86,18 @@ async function admitted(target: Target): Promise<void> {
     EXIT.refused,
     `${target.name} does not answer control calls (${answer.status} ${text.slice(0, 200)}): it is no Foundrite emulator, or was started with --no-control.`,
   );
+}
+
+/** Somebody who listens and says nothing is not there either. */
+async function inTime<T>(work: Promise<T>, name: string): Promise<T> {
+  let cancel = () => {};
+  const late = new Promise<never>((_, reject) => {
+    const giveUp = () => reject(new Unreachable(`${name} does not answer.`));
+    cancel = systemClock.after(ANSWER_MAX_MS, giveUp, true);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    cancel();
+  }
 }

@@ -14,8 +14,10 @@ export function filesIn(paths: readonly string[]): string[] {
     if (!existsSync(path)) throw usage(`"${path}" is not there: name scenario files or folders.`);
     if (!statSync(path).isDirectory()) return [path];
     return readdirSync(path, { recursive: true, encoding: 'utf8' })
-      .filter((file) => /\.ya?ml$/.test(file))
       .map((file) => join(path, file))
+      .filter(
+        (file) => /\.ya?ml$/.test(file) && statSync(file, { throwIfNoEntry: false })?.isFile(),
+      )
       .sort();
   });
   if (files.length === 0)

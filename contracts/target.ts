@@ -35,6 +35,8 @@ export interface ControlAsked {
 }
 
 export interface Control {
+  /** What its calls bear, if anything. */
+  readonly authorization: string | undefined;
   /** The request that a control call is. */
   request(word: string, asked: ControlAsked): Sent;
 }
@@ -46,6 +48,7 @@ export function controlCall(word: string): ControlCall | undefined {
 /** Control as it is reached below `/_emulator`; `authorization` is what it wants to see, if anything. */
 export function controlBelow(authorization?: string): Control {
   return {
+    authorization,
     request(word, { params = {}, query = {}, body, headers }) {
       const call = controlCall(word);
       if (!call) throw new Error(`There is no control call '${word}'.`);
@@ -84,6 +87,12 @@ export class Unreachable extends Error {
 }
 
 const BROKEN = ['ECONNRESET', 'EPIPE', 'ECONNABORTED'];
+
+/** Whether a call failed because its connection broke, on a socket or in this process, and not because it cannot be sent. */
+export function isBrokenConnection(error: unknown): boolean {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  return BROKEN.includes(code) || message === 'fetch failed' || message === 'terminated';
+}
 
 /** A target by URL. Paths go out as they were written, which `fetch` would normalise. */
 export function httpTarget(url: string, options: HttpTargetOptions): Target & { close(): void } {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { ErrorObject, ValidateFunction } from 'ajv';
 import type { Ajv2020 } from 'ajv/dist/2020.js';
+import { parseDuration } from '../contracts/duration.ts';
 import { rule } from '../contracts/ledger.ts';
 import { capturesIn, type Key, problemsIn } from './match.ts';
 import { isName, readOffset, slotsIn } from './slot.ts';
@@ -135,7 +136,10 @@ export function meaningProblems(
         message: `there is no rule "${id}"; foundrite ledger lists them`,
       });
   }
-  if (fields.now !== undefined && !INSTANT.test(fields.now))
+  if (
+    fields.now !== undefined &&
+    (!INSTANT.test(fields.now) || Number.isNaN(Date.parse(fields.now)))
+  )
     found.push({ path: ['now'], message: `"${fields.now}" is no instant; write it like ${START}` });
   const sent = new Map<string, Key[]>();
   const known = new Set(['now', 'project']);
@@ -163,6 +167,14 @@ function readStep(step: Step, path: Key[], reading: Reading): void {
     const takes = TAKEN_BY[key];
     if (takes && !takes(word))
       found.push({ path: [...path, key], message: `"${word}" does not take "${key}"` });
+  }
+  for (const key of ['within', 'every']) {
+    const ms = parseDuration(String(step[key] ?? '1s'));
+    if (ms === undefined || ms === 0)
+      found.push({
+        path: [...path, key],
+        message: `"${String(step[key])}" is no duration above zero; write 90s, 2m or 1h30m`,
+      });
   }
   if (word === 'parallel') {
     for (const [index, branch] of (step.parallel as (Step | Step[])[]).entries()) {
@@ -238,6 +250,7 @@ function checkSlots(value: unknown, path: Key[], { found, known }: Reading): voi
       }
       for (const name of capturesIn(inner)) here.add(name);
     } else if (typeof inner === 'object' && inner !== null) {
+      if (!Array.isArray(inner)) for (const key of Object.keys(inner)) visit(key, [...at, key]);
       for (const [key, item] of Object.entries(inner))
         visit(item, [...at, Array.isArray(inner) ? Number(key) : key]);
     }

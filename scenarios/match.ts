@@ -150,17 +150,17 @@ interface Place {
 }
 
 function compare(pattern: unknown, actual: unknown, at: Place): void {
-  let expected: unknown;
+  let expected: unknown = pattern;
+  let read: Read | undefined;
   try {
-    expected = typeof pattern === 'string' ? fillIn(pattern, at.frame) : pattern;
+    if (typeof pattern === 'string') expected = fillIn(pattern, at.frame);
+    if (typeof pattern === 'string' && typeof expected === 'string') read = readMarker(expected);
   } catch (error) {
     if (!(error instanceof PatternError)) throw error;
-    // What should have been captured before it was not there to be found.
-    miss(at, `${String(pattern)} (nothing was captured for it)`, actual);
+    // What should have been captured before it was not there to be found, or makes no marker.
+    miss(at, `${String(pattern)} (${error.message})`, actual);
     return;
   }
-  const read =
-    typeof pattern === 'string' && typeof expected === 'string' ? readMarker(expected) : undefined;
   if (read) {
     if (!fits(read.marker, actual, at.frame)) miss(at, expected as string, actual);
     else if (read.as !== undefined) at.frame.captures.set(read.as, actual);
@@ -184,7 +184,7 @@ function compare(pattern: unknown, actual: unknown, at: Place): void {
       return;
     }
     for (const [written, inner] of Object.entries(expected)) {
-      const key = String(fillIn(written, at.frame));
+      const key = filledKey(written, at.frame);
       const there = Object.hasOwn(actual, key);
       const value = there ? (actual as Record<string, unknown>)[key] : ABSENT;
       compare(inner, value, {
@@ -196,6 +196,16 @@ function compare(pattern: unknown, actual: unknown, at: Place): void {
     }
   } else if (expected !== actual) {
     miss(at, shown(expected), actual);
+  }
+}
+
+/** A name that cannot be filled in is looked for as it is written, and not found. */
+function filledKey(written: string, frame: Frame): string {
+  try {
+    return String(fillIn(written, frame));
+  } catch (error) {
+    if (!(error instanceof PatternError)) throw error;
+    return written;
   }
 }
 

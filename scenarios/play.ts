@@ -4,6 +4,7 @@ import type { Breaking } from '../contracts/ledger.ts';
 import {
   type Control,
   controlCall,
+  isBrokenConnection,
   type Sent,
   type Target,
   Unreachable,
@@ -17,6 +18,7 @@ import {
   type Failure,
   failedAnswer,
   failedCall,
+  otherStatus,
   StepFailed,
 } from './failure.ts';
 import { type Key, match, shown } from './match.ts';
@@ -198,7 +200,8 @@ class Playing implements Stage {
     const work = this.#target.send(sent).then((response) => readAnswer(sent, response));
     const answer = await within(CALL_MAX_MS, work, late).catch((error: unknown) => {
       if (error instanceof StepFailed || error instanceof Unreachable) throw error;
-      throw brokenConnection(path, sent, error);
+      if (isBrokenConnection(error)) throw brokenConnection(path, sent, error);
+      throw failedCall(path, sent, 'a request that can be sent', (error as Error).message);
     });
     if (answer.now !== undefined) this.#frame.now = answer.now;
     if (answer.status === 500 && !answer.headers.has('x-foundrite-body-by'))
@@ -308,6 +311,7 @@ class Playing implements Stage {
       }
       if (this.#frame.now - from >= withinMs) {
         const bound = `within ${showDuration(withinMs)}`;
+        if (answer.status >= 300) mismatches.unshift(otherStatus('status', '2xx', answer));
         const late = mismatches.map((one) => ({ ...one, expected: `${one.expected} ${bound}` }));
         throw failedAnswer([...path, 'until'], answer, late);
       }

@@ -23,8 +23,10 @@ function apiRequest(method: string, step: Step, asking: Asking): Sent {
   const path = /^https?:\/\/[^/]+(.*)$/.exec(written)?.[1] ?? written;
   const fromRoot = /^\/(?:api|_emulator)(?:\/|$)/.test(path);
   const { body, type } = payloadOf(step, asking.frame);
+  // A raw path to control bears what control calls bear.
+  const own = path.startsWith('/_emulator') ? asking.control.authorization : undefined;
   const base = {
-    authorization: asking.authorization,
+    authorization: own ?? asking.authorization,
     ...(type === undefined ? {} : { 'content-type': type }),
   };
   return {

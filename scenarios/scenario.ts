@@ -120,9 +120,13 @@ export function parseScenario(text: string, file: string): Scenario {
 /** An alias without its anchor is noticed only here. */
 function valueOfDocument(document: Document, problem: (message: string) => FileProblem): unknown {
   try {
-    return document.toJS();
+    const value = document.toJS() as unknown;
+    // What contains itself has no end.
+    JSON.stringify(value);
+    return value;
   } catch (error) {
-    throw new BadScenario([problem((error as Error).message)]);
+    const [message = ''] = (error as Error).message.split('\n');
+    throw new BadScenario([problem(message)]);
   }
 }
 

@@ -55,7 +55,11 @@ function slotValue(slot: string, frame: Frame): unknown {
     throw new PatternError(`{{${slot}}} was not captured before this step`);
   }
   const offset = readOffset(slot);
-  if (offset !== undefined) return new Date(frame.start + offset).toISOString();
+  if (offset !== undefined) {
+    const at = new Date(frame.start + offset);
+    if (Number.isNaN(at.getTime())) throw new PatternError(`{{${slot}}} is later than any instant`);
+    return at.toISOString();
+  }
   const [, text, times] = /^(.+)\*(\d{1,7})$/s.exec(slot) ?? [];
   if (text !== undefined) return text.repeat(Number(times));
   throw new PatternError(

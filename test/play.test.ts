@@ -232,6 +232,24 @@ ${PUT}  - GET: /routines/r
     );
   });
 
+  test('takes a request that cannot be sent for no broken connection', async () => {
+    const steps = `  - GET: /routines
+    headers: { "bad name": a }
+    unanswered: true
+`;
+
+    expect(await outcomeOf(steps)).toMatch(/^5:5 \(the whole\): a request that can be sent, not /);
+  });
+
+  test('tells the status that ends a poll', async () => {
+    const steps = `  - GET: /routines/none
+    until: { error: {} }
+    within: 3s
+`;
+
+    expect(await outcomeOf(steps)).toMatch(/^6:5 status: 2xx within 3s, not 404/);
+  });
+
   test('reads the lines of a long advance, and the events of a stream', async () => {
     const frames = `${PUT}  - advance: 10m
     stream: [{ fired: [{ routine: r }] }, <rest>]

@@ -46,6 +46,31 @@ describe('a scenario file', () => {
       `${GOOD}seed: *text\n`,
       /^x.yaml:\d+:\d+ Unresolved alias.*text/,
     ],
+    [
+      'a date that is none',
+      GOOD.replace('steps:', 'now: 2026-02-31T25:00:00Z\nsteps:'),
+      /^x.yaml:3:1 "2026-02-31T25:00:00Z" is no instant/,
+    ],
+    [
+      'an alias that contains itself',
+      steps('- POST: /a', '  body: &x { a: *x }', '  200: {}'),
+      /^x.yaml:/,
+    ],
+    [
+      'a bound that is no duration',
+      steps('- GET: /a', '  until: {}', '  within: banana'),
+      'x.yaml:6:5 "banana" is no duration above zero; write 90s, 2m or 1h30m',
+    ],
+    [
+      'a poll that never rests',
+      steps('- GET: /a', '  until: {}', '  every: 0s'),
+      'x.yaml:6:5 "0s" is no duration above zero; write 90s, 2m or 1h30m',
+    ],
+    [
+      'a field named by what was not captured',
+      steps('- GET: /a', '  200: { "{{nope}}": 1 }'),
+      'x.yaml:5:12 {{nope}} was not captured before',
+    ],
     ['no steps', 'scenario: s\nproves: [routine/get]\n', 'x.yaml:1:1 the scenario lacks "steps"'],
     [
       'an unknown key',
