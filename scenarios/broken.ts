@@ -68,7 +68,8 @@ function fits(pattern: unknown, actual: unknown): boolean {
   );
 }
 
-function parsed(text: string): unknown {
+/** JSON, or undefined where it is none. */
+export function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

@@ -11,7 +11,7 @@ import { controlCall, type Target } from '../contracts/target.ts';
 import type { Emulator } from '../emulator/emulator.ts';
 import { inProcess } from '../emulator/in-process.ts';
 import type { Profile } from '../emulator/profile.ts';
-import { isMeant, type Rewritable } from '../scenarios/broken.ts';
+import { isMeant, parsed, type Rewritable } from '../scenarios/broken.ts';
 import { type Played, play } from '../scenarios/play.ts';
 import { readScenario, type Scenario } from '../scenarios/scenario.ts';
 import { STATUS, type Step, wordOf } from '../scenarios/step.ts';
@@ -95,20 +95,12 @@ function watched(target: Target, emulator: Emulator, seen: Seen, { steps }: Scen
         watchValues(emulator.project(project).world);
       // What the player asks for itself decides nothing.
       if (!sent.path.startsWith('/_emulator') || asked.has(operation)) {
-        const body = parsedOr(await answer.clone().text());
+        const body = parsed(await answer.clone().text());
         seen.answers.push({ sent, headers: answer.headers, body });
       }
       return answer;
     },
   };
-}
-
-function parsedOr(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** What reads of a watched world's values are noted in: one play goes on at a time. */
