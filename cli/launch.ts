@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
-import type { Certificate } from '../emulator/certificate.ts';
+import { type Certificate, loadCertificate, ownCertificate } from '../emulator/certificate.ts';
 import type { Emulator, EmulatorOptions } from '../emulator/emulator.ts';
 import type { Fetch, Serving } from '../emulator/server.ts';
 import { EXIT, Exit, usage } from './exit.ts';
@@ -21,7 +21,8 @@ export async function launch(options: StartOptions, identitySecret?: string): Pr
     import('../emulator/server.ts'),
     certificateFor(options),
   ]);
-  const emulator = create(createEmulator, emulatorOptions(options, certificate, identitySecret));
+  const caPem = () => certificate.caPem;
+  const emulator = create(createEmulator, emulatorOptions(options, caPem, identitySecret));
   try {
     const serving = await serve({
       fetch: await wrapped(emulator, options),
@@ -46,6 +47,16 @@ export async function launch(options: StartOptions, identitySecret?: string): Pr
   }
 }
 
+/** Throws what the emulator itself refuses: an unknown switch, a fault without an effect. No port and no folder is touched. */
+export async function checkOptions(options: StartOptions): Promise<void> {
+  const { createEmulator } = await import('../emulator/emulator.ts');
+  const { dataDir: _folder, ...rest } = options;
+  await create(
+    createEmulator,
+    emulatorOptions(rest, () => '', undefined),
+  ).close();
+}
+
 /** What the emulator itself refuses, as the exit code that it means. */
 function create(
   createEmulator: (options: EmulatorOptions) => Emulator,
@@ -66,7 +77,6 @@ function create(
 }
 
 async function certificateFor(options: StartOptions): Promise<Certificate> {
-  const { loadCertificate, ownCertificate } = await import('../emulator/certificate.ts');
   const { cert, key } = options;
   if (cert === undefined || key === undefined) {
     const bound = isLoopback(options.host) || isEveryAddress(options.host) ? [] : [options.host];
@@ -75,6 +85,11 @@ async function certificateFor(options: StartOptions): Promise<Certificate> {
       warn: (message) => report(options, message),
     });
   }
+  return ownPair(cert, key);
+}
+
+/** Throws what is wrong with --cert and --key. */
+export function ownPair(cert: string, key: string): Certificate {
   for (const [flag, path] of [
     ['--cert', cert],
     ['--key', key],
@@ -98,7 +113,7 @@ async function certificateFor(options: StartOptions): Promise<Certificate> {
 
 function emulatorOptions(
   options: StartOptions,
-  certificate: Certificate,
+  caPem: () => string,
   identitySecret: string | undefined,
 ): EmulatorOptions {
   const {
@@ -106,7 +121,6 @@ function emulatorOptions(
     cert: _cert,
     key: _key,
     readyFile: _ready,
-    cors: _cors,
     logLevel: _log,
     ...rest
   } = options;
@@ -118,7 +132,7 @@ function emulatorOptions(
     // Who binds one address of the machine's wants to be called by it.
     tlsNames:
       isLoopback(host) || isEveryAddress(host) ? world.tlsNames : [...world.tlsNames, inUrl(host)],
-    caPem: () => certificate.caPem,
+    caPem,
     ...(identitySecret === undefined ? {} : { identitySecret }),
   };
 }

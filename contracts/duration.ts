@@ -14,7 +14,7 @@ const SHORT = /^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d{1,3})?)s)?$/;
 /** `P30D`, `PT0S`, `2m`, `1h30m` or `500ms` in milliseconds; undefined when it is none of these. */
 export function parseDuration(text: string): number | undefined {
   const ms = /^(\d+)ms$/.exec(text);
-  if (ms) return Number(ms[1]);
+  if (ms) return Number(ms[1]) <= DURATION_MAX_MS ? Number(ms[1]) : undefined;
   const iso = ISO.exec(text);
   if (iso && text !== 'P' && !text.endsWith('T')) {
     const [, w, d, h, m, s] = iso;

@@ -156,7 +156,8 @@ function checkBody(
 
 /** What is promised to a request that is no operation: a refusal in the usual envelope. */
 function refusal(status: number): DocumentedAnswer | undefined {
-  if (![400, 401, 404, 405, 413, 421, 429, 500, 501].includes(status)) return undefined;
+  if (![400, 401, 404, 405, 408, 413, 417, 421, 429, 431, 500, 501].includes(status))
+    return undefined;
   const schemaName = status === 401 ? 'UnauthorizedBody' : 'ErrorBody';
   return { content: new Map([['application/json', schemaName]]), requiredHeaders: [] };
 }

@@ -71,11 +71,12 @@ function compiler(side: Side): Ajv2020 {
   });
   addFormats.default(ajv);
   ajv.addVocabulary(['components', 'x-foundrite-rule']);
+  ajv.addVocabulary(['x-foundrite-in-code']);
   if (side === 'requests') ajv.addVocabulary(['x-foundrite-optional', 'x-foundrite-open']);
   else addMarks(ajv);
   ajv.addSchema({
     $id: 'foundrite',
-    components: { schemas: withoutMappings(document().components.schemas) },
+    components: { schemas: forAjv(document().components.schemas, side) },
   });
   compilers.set(side, ajv);
   return ajv;
@@ -102,15 +103,21 @@ function addMarks(ajv: Ajv2020): void {
   });
 }
 
-/** ajv reads the variants' own `const`s, and refuses the `mapping` that the types are made of. */
-function withoutMappings(node: Node): Node {
-  if (Array.isArray(node)) return node.map(withoutMappings);
+/**
+ * ajv reads the variants' own `const`s, and refuses the `mapping` that the types are made of. What code checks in requests,
+ * for a better sentence, it is not asked to check.
+ */
+function forAjv(node: Node, side: Side): Node {
+  if (Array.isArray(node)) return node.map((child) => forAjv(child, side));
   if (typeof node !== 'object' || node === null) return node;
-  const entries = Object.entries(node).map(([key, child]) =>
-    key === 'discriminator' && typeof (child as Node).propertyName === 'string'
-      ? [key, { propertyName: (child as Node).propertyName }]
-      : [key, withoutMappings(child)],
-  );
+  const inCode: string[] = side === 'requests' ? (node['x-foundrite-in-code'] ?? []) : [];
+  const entries = Object.entries(node)
+    .filter(([key]) => !inCode.includes(key))
+    .map(([key, child]) =>
+      key === 'discriminator' && typeof (child as Node).propertyName === 'string'
+        ? [key, { propertyName: (child as Node).propertyName }]
+        : [key, forAjv(child, side)],
+    );
   return Object.fromEntries(entries);
 }
 

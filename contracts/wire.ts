@@ -26,7 +26,10 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The routine's name, percent-encoded. */
+                /**
+                 * @description The routine's name, percent-encoded.
+                 * @example daily-summary
+                 */
                 routine_name: components["parameters"]["RoutineName"];
             };
             cookie?: never;
@@ -48,7 +51,10 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The routine's name, percent-encoded. */
+                /**
+                 * @description The routine's name, percent-encoded.
+                 * @example daily-summary
+                 */
                 routine_name: components["parameters"]["RoutineName"];
             };
             cookie?: never;
@@ -68,7 +74,10 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The routine's name, percent-encoded. */
+                /**
+                 * @description The routine's name, percent-encoded.
+                 * @example daily-summary
+                 */
                 routine_name: components["parameters"]["RoutineName"];
             };
             cookie?: never;
@@ -88,7 +97,10 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The routine's name, percent-encoded. */
+                /**
+                 * @description The routine's name, percent-encoded.
+                 * @example daily-summary
+                 */
                 routine_name: components["parameters"]["RoutineName"];
             };
             cookie?: never;
@@ -108,7 +120,10 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The routine's name, percent-encoded. */
+                /**
+                 * @description The routine's name, percent-encoded.
+                 * @example daily-summary
+                 */
                 routine_name: components["parameters"]["RoutineName"];
             };
             cookie?: never;
@@ -128,7 +143,10 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The agent's name; names of all kinds share one space and keep their case. */
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
                 agent_name: components["parameters"]["AgentName"];
             };
             cookie?: never;
@@ -149,7 +167,10 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The agent's name; names of all kinds share one space and keep their case. */
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
                 agent_name: components["parameters"]["AgentName"];
             };
             cookie?: never;
@@ -169,7 +190,10 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The agent's name; names of all kinds share one space and keep their case. */
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
                 agent_name: components["parameters"]["AgentName"];
             };
             cookie?: never;
@@ -189,7 +213,10 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The agent's name; names of all kinds share one space and keep their case. */
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
                 agent_name: components["parameters"]["AgentName"];
             };
             cookie?: never;
@@ -209,7 +236,10 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The agent's name; names of all kinds share one space and keep their case. */
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
                 agent_name: components["parameters"]["AgentName"];
             };
             cookie?: never;
@@ -229,7 +259,10 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The agent's name; names of all kinds share one space and keep their case. */
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
                 agent_name: components["parameters"]["AgentName"];
             };
             cookie?: never;
@@ -249,14 +282,17 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The agent's name; names of all kinds share one space and keep their case. */
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
                 agent_name: components["parameters"]["AgentName"];
             };
             cookie?: never;
         };
         get?: never;
         put?: never;
-        /** Hand the agent a body of any kind and relay what it answers. */
+        /** Hand the agent any JSON and relay what it answers. */
         post: operations["createAgentInvocation"];
         delete?: never;
         options?: never;
@@ -322,7 +358,10 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
             };
             cookie?: never;
@@ -344,7 +383,10 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
             };
             cookie?: never;
@@ -364,7 +406,10 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
             };
             cookie?: never;
@@ -385,7 +430,10 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
             };
             cookie?: never;
@@ -405,7 +453,10 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
             };
             cookie?: never;
@@ -425,7 +476,10 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
             };
             cookie?: never;
@@ -447,7 +501,10 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
                 /** @description The name that the gate fault gave. */
                 gate: components["parameters"]["Gate"];
@@ -469,9 +526,15 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
-                /** @description The agent's name; names of all kinds share one space and keep their case. */
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
                 agent_name: components["parameters"]["AgentName"];
             };
             cookie?: never;
@@ -491,9 +554,15 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
-                /** @description The routine's name, percent-encoded. */
+                /**
+                 * @description The routine's name, percent-encoded.
+                 * @example daily-summary
+                 */
                 routine_name: components["parameters"]["RoutineName"];
             };
             cookie?: never;
@@ -513,7 +582,10 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
             };
             cookie?: never;
@@ -533,7 +605,10 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
             };
             cookie?: never;
@@ -553,9 +628,15 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
-                /** @description The snapshot's name. */
+                /**
+                 * @description The snapshot's name.
+                 * @example before
+                 */
                 snapshot: components["parameters"]["Snapshot"];
             };
             cookie?: never;
@@ -592,7 +673,10 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The rule's id; its slash may be sent as it is. */
+                /**
+                 * @description The rule's id; its slash may be sent as it is.
+                 * @example routine/list
+                 */
                 rule: string;
             };
             cookie?: never;
@@ -645,6 +729,8 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description An empty parameter is none. */
+        Empty: string;
         /** @description A JSON value of any kind. */
         AnyJson: unknown;
         /** @description Unix seconds, or ISO 8601 in whole seconds with `Z`, by user agent or switch. */
@@ -653,9 +739,17 @@ export interface components {
         /** @description An instant as control and journal write it, ISO 8601 in milliseconds with `Z`. */
         Instant: string;
         UnixSeconds: number;
-        /** @description An ISO 8601 instant with an offset, to the millisecond. */
+        /**
+         * @description An ISO 8601 instant with an offset, to the millisecond.
+         * @example 2026-06-01T07:00:00Z
+         */
         InstantInput: string;
-        /** @description A duration, `90s`, `2m`, `1h30m`, `500ms` or `PT2M`. */
+        /**
+         * @description A duration, `90s`, `2m`, `1h30m`, `500ms` or `PT2M`.
+         * @example 90s
+         * @example 1h30m
+         * @example PT2M
+         */
         DurationInput: string;
         PageLimit: number;
         /** @enum {string} */
@@ -705,6 +799,7 @@ export interface components {
              * @enum {string}
              */
             type: "schedule";
+            /** @description Minute, hour, day of month, month and day of week. */
             cron_expression: string;
             /** @description An IANA or Windows name; code decides whether it may be absent. */
             time_zone?: string;
@@ -759,7 +854,7 @@ export interface components {
             conversation?: string;
             /** @description The older spelling of `conversation`. */
             conversation_id?: string;
-        };
+        } & (unknown | unknown);
         /** invoke_agent_invocations_api actions */
         InvocationsActionInput: {
             /**
@@ -772,7 +867,7 @@ export interface components {
             /** @description What the agent is given when nothing overrides it. */
             input?: unknown;
             session_id?: string;
-        };
+        } & (unknown | unknown);
         ActionAgentName: string;
         ActionAgentEndpointId: string;
         DispatchRoutineRequest: {
@@ -1034,6 +1129,11 @@ export interface components {
             kind: "external";
             otel_agent_id?: string;
         };
+        /**
+         * a session's id of printable ASCII
+         * @description It is said back in a header, which can hold no more than this.
+         */
+        SessionName: string;
         /** @description The parts of a Responses request that the emulator looks at. */
         ResponseCreate: {
             input?: string | unknown[];
@@ -1042,9 +1142,9 @@ export interface components {
             store?: boolean | null;
             background?: boolean | null;
             previous_response_id?: string | null;
-            agent_session_id?: string | null;
+            agent_session_id?: components["schemas"]["SessionName"] | null;
             /** @description What azd calls `agent_session_id`. */
-            session_id?: string | null;
+            session_id?: components["schemas"]["SessionName"] | null;
             conversation?: (string | null) | {
                 id: string;
             };
@@ -1267,8 +1367,11 @@ export interface components {
          * @enum {integer}
          */
         Rate: 0 | 1;
-        /** @description A named choice of all switches; code knows the names. */
-        Profile: string;
+        /**
+         * @description A named choice of all switches.
+         * @enum {string}
+         */
+        Profile: "lenient" | "v1preview" | "v2preview";
         /** @description Values of assumed rules; code knows the names and the values of each. */
         Switches: {
             [key: string]: string | number | boolean;
@@ -1297,10 +1400,10 @@ export interface components {
         };
         Health: {
             /**
-             * @description Whether something is stuck in some world.
+             * @description Whether some world cannot be written, or something is stuck in one.
              * @enum {string}
              */
-            status: "ok" | "stuck";
+            status: "ok" | "stuck" | "unwritable";
             version: string;
             projects: components["schemas"]["ProjectHealth"][];
             limits: {
@@ -1316,6 +1419,8 @@ export interface components {
             stuck: components["schemas"]["StuckItem"][];
             /** @description Those that differ from the profile. */
             switches: components["schemas"]["Switches"];
+            /** @description Why nothing of this world can be written now, and what to do; it goes on by itself then. */
+            unwritable: string | null;
         };
         AssumedRule: {
             rule: string;
@@ -1460,8 +1565,11 @@ export interface components {
         } & (unknown | unknown);
         /** an entry for the emulator's answers to an `operation` */
         OperationFaultEntry: {
-            /** @description An operationId of this document. */
-            operation: string;
+            /**
+             * @description An operationId of this document, of a tag other than Control.
+             * @enum {string}
+             */
+            operation: "listRoutines" | "createOrUpdateRoutine" | "getRoutine" | "deleteRoutine" | "enableRoutine" | "disableRoutine" | "dispatchRoutineAsync" | "listRoutineRuns" | "getAgent" | "deleteAgent" | "createAgentVersion" | "enableAgent" | "disableAgent" | "createAgentResponse" | "createAgentResponseV1" | "createAgentInvocation";
             attempts?: components["schemas"]["FaultAttempts"];
             fault?: components["schemas"]["Fault"];
             times?: components["schemas"]["FaultTimes"];
@@ -1506,6 +1614,8 @@ export interface components {
             body?: unknown;
             delay?: components["schemas"]["FaultWait"];
         };
+        /** @description A token of HTTP; with anything else no answer could leave. */
+        HeaderName: string;
         /** { delay: a duration } */
         FaultDelay: {
             delay: components["schemas"]["FaultWait"];
@@ -1895,7 +2005,10 @@ export interface components {
                 "application/json": components["schemas"]["ErrorBody"];
             };
         };
-        /** @description Any other failure; a fault plan may answer with every status. */
+        /**
+         * @description Any other failure: 507 when the folder of --data-dir cannot be written, because its disk is full or it is read-only. A
+         *     fault plan may answer with every status.
+         */
         ServiceError: {
             headers: {
                 "x-foundrite-now": components["headers"]["Now"];
@@ -1917,24 +2030,36 @@ export interface components {
         ClientRequestId: string;
         /** @description Whatever its value, this read never moves time. */
         Peek: string;
-        /** @description The routine's name, percent-encoded. */
+        /**
+         * @description The routine's name, percent-encoded.
+         * @example daily-summary
+         */
         RoutineName: components["schemas"]["RoutineName"];
-        /** @description The agent's name; names of all kinds share one space and keep their case. */
+        /**
+         * @description The agent's name; names of all kinds share one space and keep their case.
+         * @example demo-agent
+         */
         AgentName: components["schemas"]["AgentName"];
-        /** @description The world's name. */
+        /**
+         * @description The world's name.
+         * @example local
+         */
         Project: components["schemas"]["ProjectName"];
         /** @description The name that the gate fault gave. */
         Gate: string;
-        /** @description The snapshot's name. */
+        /**
+         * @description The snapshot's name.
+         * @example before
+         */
         Snapshot: components["schemas"]["SnapshotName"];
         /** @description How many items a page holds at most. */
-        Limit: components["schemas"]["PageLimit"];
+        Limit: components["schemas"]["PageLimit"] | components["schemas"]["Empty"];
         /** @description Only items after this one; a cursor of an earlier page, or an item's own id. */
         After: string;
         /** @description Sent by the first generation's clients, never honoured. */
         Before: string;
         /** @description Oldest first or newest first. */
-        Order: components["schemas"]["PageOrder"];
+        Order: components["schemas"]["PageOrder"] | components["schemas"]["Empty"];
         /** @description A comparison of a run's attributes or tags. */
         RunFilter: string;
     };
@@ -2021,7 +2146,10 @@ export interface operations {
                 "x-foundrite-peek"?: components["parameters"]["Peek"];
             };
             path: {
-                /** @description The routine's name, percent-encoded. */
+                /**
+                 * @description The routine's name, percent-encoded.
+                 * @example daily-summary
+                 */
                 routine_name: components["parameters"]["RoutineName"];
             };
             cookie?: never;
@@ -2065,7 +2193,10 @@ export interface operations {
                 "x-foundrite-peek"?: components["parameters"]["Peek"];
             };
             path: {
-                /** @description The routine's name, percent-encoded. */
+                /**
+                 * @description The routine's name, percent-encoded.
+                 * @example daily-summary
+                 */
                 routine_name: components["parameters"]["RoutineName"];
             };
             cookie?: never;
@@ -2125,7 +2256,10 @@ export interface operations {
                 "x-foundrite-peek"?: components["parameters"]["Peek"];
             };
             path: {
-                /** @description The routine's name, percent-encoded. */
+                /**
+                 * @description The routine's name, percent-encoded.
+                 * @example daily-summary
+                 */
                 routine_name: components["parameters"]["RoutineName"];
             };
             cookie?: never;
@@ -2166,7 +2300,10 @@ export interface operations {
                 "x-foundrite-peek"?: components["parameters"]["Peek"];
             };
             path: {
-                /** @description The routine's name, percent-encoded. */
+                /**
+                 * @description The routine's name, percent-encoded.
+                 * @example daily-summary
+                 */
                 routine_name: components["parameters"]["RoutineName"];
             };
             cookie?: never;
@@ -2211,7 +2348,10 @@ export interface operations {
                 "x-foundrite-peek"?: components["parameters"]["Peek"];
             };
             path: {
-                /** @description The routine's name, percent-encoded. */
+                /**
+                 * @description The routine's name, percent-encoded.
+                 * @example daily-summary
+                 */
                 routine_name: components["parameters"]["RoutineName"];
             };
             cookie?: never;
@@ -2256,7 +2396,10 @@ export interface operations {
                 "x-foundrite-peek"?: components["parameters"]["Peek"];
             };
             path: {
-                /** @description The routine's name, percent-encoded. */
+                /**
+                 * @description The routine's name, percent-encoded.
+                 * @example daily-summary
+                 */
                 routine_name: components["parameters"]["RoutineName"];
             };
             cookie?: never;
@@ -2315,7 +2458,10 @@ export interface operations {
                 "x-foundrite-peek"?: components["parameters"]["Peek"];
             };
             path: {
-                /** @description The routine's name, percent-encoded. */
+                /**
+                 * @description The routine's name, percent-encoded.
+                 * @example daily-summary
+                 */
                 routine_name: components["parameters"]["RoutineName"];
             };
             cookie?: never;
@@ -2359,7 +2505,10 @@ export interface operations {
                 "x-foundrite-peek"?: components["parameters"]["Peek"];
             };
             path: {
-                /** @description The agent's name; names of all kinds share one space and keep their case. */
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
                 agent_name: components["parameters"]["AgentName"];
             };
             cookie?: never;
@@ -2393,8 +2542,8 @@ export interface operations {
             query?: {
                 /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
                 "api-version"?: components["parameters"]["ApiVersion"];
-                /** @description Remove it although sessions of it are active. */
-                force?: "true" | "false";
+                /** @description Remove it although sessions of it are active; taken, and nothing depends on it. */
+                force?: string;
             };
             header?: {
                 /** @description Preview features that the caller opts in to, separated by commas. */
@@ -2405,7 +2554,10 @@ export interface operations {
                 "x-foundrite-peek"?: components["parameters"]["Peek"];
             };
             path: {
-                /** @description The agent's name; names of all kinds share one space and keep their case. */
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
                 agent_name: components["parameters"]["AgentName"];
             };
             cookie?: never;
@@ -2450,7 +2602,10 @@ export interface operations {
                 "x-foundrite-peek"?: components["parameters"]["Peek"];
             };
             path: {
-                /** @description The agent's name; names of all kinds share one space and keep their case. */
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
                 agent_name: components["parameters"]["AgentName"];
             };
             cookie?: never;
@@ -2500,7 +2655,10 @@ export interface operations {
                 "x-foundrite-peek"?: components["parameters"]["Peek"];
             };
             path: {
-                /** @description The agent's name; names of all kinds share one space and keep their case. */
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
                 agent_name: components["parameters"]["AgentName"];
             };
             cookie?: never;
@@ -2541,7 +2699,10 @@ export interface operations {
                 "x-foundrite-peek"?: components["parameters"]["Peek"];
             };
             path: {
-                /** @description The agent's name; names of all kinds share one space and keep their case. */
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
                 agent_name: components["parameters"]["AgentName"];
             };
             cookie?: never;
@@ -2582,7 +2743,10 @@ export interface operations {
                 "x-foundrite-peek"?: components["parameters"]["Peek"];
             };
             path: {
-                /** @description The agent's name; names of all kinds share one space and keep their case. */
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
                 agent_name: components["parameters"]["AgentName"];
             };
             cookie?: never;
@@ -2647,7 +2811,10 @@ export interface operations {
                 "x-foundrite-peek"?: components["parameters"]["Peek"];
             };
             path: {
-                /** @description The agent's name; names of all kinds share one space and keep their case. */
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
                 agent_name: components["parameters"]["AgentName"];
             };
             cookie?: never;
@@ -2703,7 +2870,7 @@ export interface operations {
                 /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
                 "api-version"?: components["parameters"]["ApiVersion"];
                 /** @description The session to go on with; a new one is made without it. */
-                agent_session_id?: string;
+                agent_session_id?: components["schemas"]["SessionName"];
             };
             header?: {
                 /** @description Preview features that the caller opts in to, separated by commas. */
@@ -2714,7 +2881,10 @@ export interface operations {
                 "x-foundrite-peek"?: components["parameters"]["Peek"];
             };
             path: {
-                /** @description The agent's name; names of all kinds share one space and keep their case. */
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
                 agent_name: components["parameters"]["AgentName"];
             };
             cookie?: never;
@@ -2722,7 +2892,6 @@ export interface operations {
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["AnyJson"];
-                "*/*": unknown;
             };
         };
         responses: {
@@ -2924,7 +3093,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
             };
             cookie?: never;
@@ -2963,7 +3135,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
             };
             cookie?: never;
@@ -2995,7 +3170,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
             };
             cookie?: never;
@@ -3033,7 +3211,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
             };
             cookie?: never;
@@ -3072,7 +3253,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
             };
             cookie?: never;
@@ -3106,7 +3290,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
             };
             cookie?: never;
@@ -3145,7 +3332,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
             };
             cookie?: never;
@@ -3185,7 +3375,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
             };
             cookie?: never;
@@ -3219,7 +3412,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
             };
             cookie?: never;
@@ -3253,7 +3449,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
             };
             cookie?: never;
@@ -3291,7 +3490,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
             };
             cookie?: never;
@@ -3322,7 +3524,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
                 /** @description The name that the gate fault gave. */
                 gate: components["parameters"]["Gate"];
@@ -3358,9 +3563,15 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
-                /** @description The agent's name; names of all kinds share one space and keep their case. */
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
                 agent_name: components["parameters"]["AgentName"];
             };
             cookie?: never;
@@ -3398,9 +3609,15 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
-                /** @description The routine's name, percent-encoded. */
+                /**
+                 * @description The routine's name, percent-encoded.
+                 * @example daily-summary
+                 */
                 routine_name: components["parameters"]["RoutineName"];
             };
             cookie?: never;
@@ -3440,21 +3657,24 @@ export interface operations {
                 /** @description Only entries of these kinds, separated by commas. */
                 kind?: string;
                 /** @description Only entries after this cursor. */
-                after?: components["schemas"]["JournalCursor"];
+                after?: components["schemas"]["JournalCursor"] | components["schemas"]["Empty"];
                 /** @description Only entries about this routine run. */
                 run?: string;
                 /** @description Only entries about this routine, be it deleted or not. */
                 routine?: string;
-                /** @description How long to wait, in the host's time, for an entry when there is none. */
-                wait?: string;
+                /** @description How long to wait, in the host's time, for an entry when there is none; a bare number is seconds. */
+                wait?: components["schemas"]["DurationInput"] | string;
                 /** @description At most so many entries. */
-                limit?: components["schemas"]["JournalLimit"];
-                /** @description Leave out what differs between two hosts, and add the hash. */
-                canonical?: "true" | "false";
+                limit?: components["schemas"]["JournalLimit"] | components["schemas"]["Empty"];
+                /** @description `true` leaves out what differs between two hosts, and adds the hash. */
+                canonical?: string;
             };
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
             };
             cookie?: never;
@@ -3488,7 +3708,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
             };
             cookie?: never;
@@ -3522,9 +3745,15 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The world's name. */
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
                 project: components["parameters"]["Project"];
-                /** @description The snapshot's name. */
+                /**
+                 * @description The snapshot's name.
+                 * @example before
+                 */
                 snapshot: components["parameters"]["Snapshot"];
             };
             cookie?: never;
@@ -3558,7 +3787,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Only rules that are known in this way. */
-                basis?: components["schemas"]["LedgerBasis"];
+                basis?: components["schemas"]["LedgerBasis"] | components["schemas"]["Empty"];
                 /** @description Only rules whose id has this before the slash. */
                 area?: string;
             };
@@ -3594,7 +3823,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The rule's id; its slash may be sent as it is. */
+                /**
+                 * @description The rule's id; its slash may be sent as it is.
+                 * @example routine/list
+                 */
                 rule: string;
             };
             cookie?: never;
@@ -3625,13 +3857,19 @@ export interface operations {
     getIdentityToken: {
         parameters: {
             query: {
-                /** @description The audience that the token is for. */
+                /**
+                 * @description The audience that the token is for.
+                 * @example https://ai.azure.com
+                 */
                 resource: string;
                 /** @description The version of the protocol of managed identities. */
-                "api-version": string;
+                "api-version": "2019-08-01";
             };
             header: {
-                /** @description The secret that the environment gave to the child. */
+                /**
+                 * @description The secret that the environment gave to the child.
+                 * @example secret
+                 */
                 "X-IDENTITY-HEADER": string;
             };
             path?: never;

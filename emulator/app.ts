@@ -1,6 +1,7 @@
 /** The HTTP surface: who may ask, which operation is meant, what it does to the world, and how the answer leaves. */
 import { Hono } from 'hono';
-import { requireToken } from './api/admit.ts';
+import { RegExpRouter } from 'hono/router/reg-exp-router';
+import { requireToken, routeOf } from './api/admit.ts';
 import { agentOperations, agentRoutesNotEmulated, notEmulated } from './api/agents.ts';
 import { controlOperations } from './api/control.ts';
 import { type Connection, Disconnected, rawPath, requestId } from './api/http.ts';
@@ -11,8 +12,10 @@ import { isoInstant } from './clock.ts';
 import type { Emulated } from './emulator.ts';
 import { ApiError } from './errors.ts';
 import { answerIdentity } from './identity.ts';
+import { StoreError } from './store/store.ts';
 
 const LOOPBACK_HOSTS = ['localhost', '127.0.0.1', '[::1]', 'host.docker.internal'];
+const HOSTS_MAX = 1_000;
 const SERVICE_HOST = /(?:^|\.)services\.ai\.azure\.com$/;
 
 export interface App {
@@ -21,7 +24,11 @@ export interface App {
 
 export function createApp(emulated: Emulated): App {
   // The raw path: a name may hold an encoded slash or colon, and the verb is split off before anything is decoded.
-  const app = new Hono<{ Bindings: Connection }>({ getPath: (request) => rawPath(request.url) });
+  const getPath = (request: Request) => rawPath(request.url);
+  // What is called often has one regular expression; the routes of the rest are too alike for that, and theirs cost 8 µs (measured).
+  const app = new Hono<{ Bindings: Connection }>({ getPath, router: new RegExpRouter() });
+  const others = new Hono<{ Bindings: Connection }>({ getPath });
+
   const known = new Set([...LOOPBACK_HOSTS, ...emulated.hostNames]);
 
   const byPath = new Map<string, Operation[]>();
@@ -31,21 +38,21 @@ export function createApp(emulated: Emulated): App {
   }
   for (const operations of byPath.values()) {
     const [{ method, path }] = operations as [Operation];
-    app.on(method, `/api/projects/:project${path}`, (c) =>
-      answerOperation(c, emulated, operations, path),
-    );
+    const route = routeOf(operations);
+    app.on(method, `/api/projects/:project${path}`, (c) => answerOperation(c, emulated, route));
   }
   for (const { method, path } of agentRoutesNotEmulated) {
-    app.on(method, `/api/projects/:project${path}`, (c) => {
+    others.on(method, `/api/projects/:project${path}`, (c) => {
       requireToken(c, emulated, undefined);
       throw notEmulated(`${c.req.method} ${path} is not emulated yet. See the README for what is.`);
     });
   }
 
-  app.get('/_emulator/identity', (c) => answerIdentity(c.req.raw, emulated.identity));
-  controlOperations(app, emulated);
+  others.get('/_emulator/identity', (c) => answerIdentity(c.req.raw, emulated.identity));
+  controlOperations(others, emulated);
+  app.notFound((c) => others.fetch(c.req.raw, c.env));
 
-  app.notFound((c) => {
+  others.notFound((c) => {
     throw new ApiError({
       status: 404,
       code: 'unknown_route',
@@ -53,13 +60,19 @@ export function createApp(emulated: Emulated): App {
       rule: 'request/route-known',
     });
   });
-  app.onError((error, c) => errorResponse(error, c.req.raw, emulated));
+  for (const one of [app, others])
+    one.onError((error, c) => errorResponse(error, c.req.raw, emulated));
   return {
     fetch(request, env) {
       // Before the app, and not as its middleware: one of those makes every answer wait for a promise.
       const host = hostOf(request);
-      if (known.has(host) || SERVICE_HOST.test(host)) return app.fetch(request, env);
-      return errorResponse(misdirected(host), request, emulated);
+      if (known.has(host)) return app.fetch(request, env);
+      const name = host.replace(/:\d+$/, '').toLowerCase();
+      if (!known.has(name) && !SERVICE_HOST.test(name))
+        return errorResponse(misdirected(name), request, emulated);
+      // As it was written, so that the next one need not be taken apart; nobody fills our memory with ports.
+      if (known.size < HOSTS_MAX) known.add(host);
+      return app.fetch(request, env);
     },
   };
 }
@@ -74,24 +87,15 @@ function misdirected(host: string): ApiError {
 }
 
 function hostOf(request: Request): string {
-  const host = request.headers.get('host') ?? new URL(request.url).host;
-  return host.replace(/:\d+$/, '').toLowerCase();
+  return request.headers.get('host') ?? new URL(request.url).host;
 }
 
 /** The one place that turns an error into an answer. */
 function errorResponse(error: unknown, request: Request, emulated: Emulated): Response {
   if (error instanceof Disconnected) throw error;
   if (emulated.closed() && !(error instanceof ApiError)) throw new Disconnected();
-  const api =
-    error instanceof ApiError
-      ? error
-      : new ApiError({
-          status: 500,
-          code: 'internal_error',
-          message: 'Foundrite failed; this is a bug. The message is on its stderr.',
-          type: 'server_error',
-        });
-  if (api !== error) emulated.bug(error, `${request.method} ${request.url}`);
+  const api = error instanceof StoreError ? unwritable(error) : apiErrorOf(error);
+  if (api.code === 'internal_error') emulated.bug(error, `${request.method} ${request.url}`);
   const now = currentNow(request, emulated);
   const headers = new Headers({
     'content-type': 'application/json',
@@ -103,6 +107,25 @@ function errorResponse(error: unknown, request: Request, emulated: Emulated): Re
   const body =
     api.status === 401 ? { statusCode: 401, message: api.message, ...api.toBody() } : api.toBody();
   return new Response(JSON.stringify(body), { status: api.status, headers });
+}
+
+function unwritable(error: StoreError): ApiError {
+  return new ApiError({
+    status: 507,
+    code: 'store_unwritable',
+    message: `${error.message} What could not be written has not happened: ask again then.`,
+    type: 'server_error',
+  });
+}
+
+function apiErrorOf(error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  return new ApiError({
+    status: 500,
+    code: 'internal_error',
+    message: 'Foundrite failed; this is a bug. The message is on its stderr.',
+    type: 'server_error',
+  });
 }
 
 function currentNow(request: Request, emulated: Emulated): string {

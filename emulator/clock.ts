@@ -39,7 +39,12 @@ export const systemClock: HostClock = {
   after(delayMs, callback, keepsAlive = false) {
     const handle = systemSetTimeout(callback, Math.min(Math.max(delayMs, 0), TIMEOUT_MAX_MS));
     if (!keepsAlive) handle.unref?.();
-    return () => systemClearTimeout(handle);
+    return () => {
+      // Node keeps a list for each delay until it is over, and throws an empty one away early for timers that keep alive only: a world
+      // at rate 1 sets a timer of another delay after every turn.
+      handle.ref?.();
+      systemClearTimeout(handle);
+    };
   },
 };
 
@@ -60,13 +65,18 @@ export function manualClock(startAt: Instant): HostClock & { tick(ms: number): v
 
 /** An instant as the API writes it in ISO: seconds precision, `Z`. */
 export function isoSeconds(at: Instant): string {
-  return `${new Date(at).toISOString().slice(0, 19)}Z`;
+  // From its end: years after 9999 have more digits.
+  return `${new Date(at).toISOString().slice(0, -'.000Z'.length)}Z`;
 }
 
 /** An instant as control and journal write it: ISO with milliseconds, `Z`. */
 export function isoInstant(at: Instant): string {
-  return new Date(at).toISOString();
+  if (at !== written.at) written = { at, text: new Date(at).toISOString() };
+  return written.text;
 }
+
+/** Every answer carries an instant, and many answers the same one. */
+let written: { at: Instant; text: string } = { at: 0, text: new Date(0).toISOString() };
 
 /** Unix seconds, as the live service writes instants (contract/routines.md 6). */
 export function unixSeconds(at: Instant): number {

@@ -23,7 +23,10 @@ const CONNECTION_CODES = new Set([
   'UND_ERR_SOCKET',
 ]);
 
-/** POSTs to a local container (contract/agents.md 13.7). Redirects are answers; the ceiling is real time. Never rejects. */
+/**
+ * POSTs to a local container (contract/agents.md 13.7). Redirects are answers; the ceiling is real time. Never rejects.
+ * Nothing of the caller's goes along but its id; a name and password in the address go as Basic authorization.
+ */
 export async function forward(
   host: HostClock,
   url: string,
@@ -31,18 +34,19 @@ export async function forward(
   ceilingMs: number,
   closing: AbortSignal,
 ): Promise<Arrival> {
-  const target = new URL(`${url.replace(/\/+$/, '')}/${call.protocol}`);
-  if (call.protocol === 'invocations' && call.sessionId !== undefined) {
-    target.searchParams.set('agent_session_id', call.sessionId);
-  }
   const abort = new AbortController();
   const end = () => abort.abort();
   const cancel = host.after(ceilingMs, end);
   closing.addEventListener('abort', end, { once: true });
   try {
+    const { target, authorization } = addressOf(url, call);
     const answer = await fetch(target, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', 'x-ms-client-request-id': call.requestId },
+      headers: {
+        'content-type': 'application/json',
+        'x-ms-client-request-id': call.requestId,
+        ...authorization,
+      },
       body: call.body,
       redirect: 'manual',
       signal: abort.signal,
@@ -68,4 +72,22 @@ export async function forward(
     cancel();
     closing.removeEventListener('abort', end);
   }
+}
+
+/** fetch takes no name and password in an address, and would say them in its message. */
+function addressOf(
+  url: string,
+  { protocol, sessionId }: AgentCall,
+): { target: URL; authorization: { authorization?: string } } {
+  const target = new URL(`${url.replace(/\/+$/, '')}/${protocol}`);
+  if (protocol === 'invocations' && sessionId !== undefined)
+    target.searchParams.set('agent_session_id', sessionId);
+  const { username, password } = target;
+  if (username === '' && password === '') return { target, authorization: {} };
+  Object.assign(target, { username: '', password: '' });
+  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return {
+    target,
+    authorization: { authorization: `Basic ${Buffer.from(pair).toString('base64')}` },
+  };
 }

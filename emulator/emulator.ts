@@ -41,6 +41,8 @@ export interface EmulatorOptions {
   /** What calls under /_emulator must bear. */
   controlToken?: string;
   control?: boolean;
+  /** The origin whose pages may use control, `*` for every one; without it none may that is not our own. */
+  cors?: string;
   /** Further names under which the emulator is reached. */
   tlsNames?: readonly string[];
   caPem?: () => string;
@@ -48,7 +50,7 @@ export interface EmulatorOptions {
   identitySecret?: string;
   /** The host's time; replaced in tests. */
   host?: HostClock;
-  /** Answers recorded outcomes instead of calling out: replay. */
+  /** Answers recorded outcomes instead of calling out: replay. @internal */
   forward?: (world: World) => Forward;
   notice?: (message: string) => void;
 }
@@ -66,9 +68,9 @@ export class OptionError extends Error {
 export interface Emulator {
   /** Answers a request as the socket would; no port is opened. */
   fetch(request: Request, env?: unknown): Response | Promise<Response>;
-  /** A project's world and engine, for tests. */
+  /** A project's world and engine, for tests. @internal */
   project(name: string): Project;
-  /** Makes a project that must not be there yet, in every particular. */
+  /** Makes a project that must not be there yet, in every particular. @internal */
   createProject(made: WorldMade): Project;
   /** Told where it is reached, so that `ready` can say it. */
   listening(url: string): void;
@@ -76,7 +78,7 @@ export interface Emulator {
   close(): Promise<void>;
 }
 
-/** What the HTTP surface sees of the whole. */
+/** What the HTTP surface sees of the whole. @internal */
 export interface Emulated {
   projects: Projects;
   host: HostClock;
@@ -85,6 +87,7 @@ export interface Emulated {
   profile: Profile;
   control: boolean;
   controlToken: string | undefined;
+  cors: string | undefined;
   caPem: (() => string) | undefined;
   version: string;
   ready(): Record<string, unknown>;
@@ -128,6 +131,7 @@ export function createEmulator(options: EmulatorOptions = {}): Emulator {
     profile,
     control: options.control ?? true,
     controlToken: options.controlToken,
+    cors: options.cors,
     caPem: options.caPem,
     version: packageVersion(),
     ready: () => ({
@@ -188,6 +192,9 @@ function readAgents(agents: Record<string, unknown>): Record<string, ConfiguredA
     );
     if (reply !== undefined)
       check('Reply', typeof reply === 'string' ? { kind: reply } : reply, `agents.${name}.reply`);
+    const url = (reply as { url?: string } | undefined)?.url;
+    if (url !== undefined && !URL.canParse(url))
+      throw new OptionError(`agents.${name}.reply.url`, `url is '${url}', which is no address.`);
   }
   return agents as Record<string, ConfiguredAgent>;
 }

@@ -14,6 +14,7 @@ import {
   PARKED,
   takeDue,
 } from './store/due.ts';
+import { StoreError } from './store/store.ts';
 import { Waits } from './waits.ts';
 import type { Firing, World } from './world.ts';
 
@@ -74,6 +75,8 @@ export interface Followed {
 const BATCH = 100;
 /** How long a reader waits for open calls before it takes itself to be inside one of them. */
 const CALL_GRACE_MS = 250;
+/** How often it is tried whether a disk can be written again. */
+const DISK_RETRY_MS = 1_000;
 /** How long the engine works before it lets requests in. */
 const SLICE_MS = 10;
 
@@ -100,6 +103,7 @@ export class Engine {
   #heldByGates = new Map<number, string>();
   #turnsAtInstant = { at: -1, turns: 0 };
   #closed = false;
+  #toldOfDisk = false;
   /** True while a control call advances the clock. */
   advancing = false;
   /** Clients that are blocked until the clock moves or a gate opens. */
@@ -124,6 +128,7 @@ export class Engine {
     this.#heldGate = undefined;
     for (;;) {
       if (this.#closed || world.epoch !== epoch) return { reason: 'cancelled' };
+      world.payOwed();
       this.#settleReturned();
       const next = nextDue(world.store);
       const more =
@@ -164,7 +169,9 @@ export class Engine {
 
   #limit(options: RunOptions): Instant {
     if (options.limit === 'idle') return nextConsequence(this.world.store)?.due_at ?? -1;
-    return options.limit === 'paced' ? this.world.paced : options.limit;
+    if (options.limit === 'paced') return this.world.paced;
+    // While calls were out the host's pace may have passed the limit; what has become due at the instant that stands belongs to it.
+    return this.world.rate === 1 ? Math.max(options.limit, this.world.position) : options.limit;
   }
 
   /** One turn of the first instant and class that is due, and the calls that it opened. */
@@ -183,20 +190,25 @@ export class Engine {
     }
     let opened: Opened[];
     try {
-      opened = world.turn(() => this.#runItems(next, false), at);
-    } catch {
+      // A process may have ended between two rows that became due at one instant, one after the other.
+      opened = world.turn(() => this.#runItems(next, false, cut ? 1 : BATCH), at);
+    } catch (error) {
+      if (error instanceof StoreError) {
+        this.#turnsAtInstant.turns -= 1;
+        throw error;
+      }
       // One of them is poison. Again, each in a savepoint of its own: that one is set aside, the rest go on.
-      opened = world.turn(() => this.#runItems(next, true), at);
+      opened = world.turn(() => this.#runItems(next, true, cut ? 1 : BATCH), at);
     }
     if (!cut) this.#startCalls(opened);
     return undefined;
   }
 
-  #runItems(first: DueRow, guarded: boolean): Opened[] {
+  #runItems(first: DueRow, guarded: boolean, most: number): Opened[] {
     const { world } = this;
     const opened: Opened[] = [];
     let next: DueRow | undefined = first;
-    for (let taken = 0; next && taken < BATCH; taken += 1) {
+    for (let taken = 0; next && taken < most; taken += 1) {
       const item: DueRow = next;
       takeDue(world.store, item);
       const run = () => {
@@ -226,15 +238,18 @@ export class Engine {
     );
   }
 
-  #startCalls(opened: Opened[]): void {
+  #startCalls(opened: Opened[], atOnce: Returned[] = []): void {
     const { world } = this;
-    const atOnce: Returned[] = [];
-    for (const { item, call } of opened) {
+    for (const [index, { item, call }] of opened.entries()) {
       const { epoch } = world;
       let result: unknown;
       try {
         result = call.start();
       } catch (error) {
+        if (error instanceof StoreError) {
+          world.owed = () => this.#startCalls(opened.slice(index), atOnce);
+          throw error;
+        }
         world.turn(() => this.#setAside(item, error), world.position);
         continue;
       }
@@ -250,7 +265,14 @@ export class Engine {
       this.#open.set(call, done);
     }
     // What answered at once ends at its instant, not at a measured time.
-    if (atOnce.length > 0) this.#settle(atOnce, false, world.position);
+    if (atOnce.length === 0) return;
+    try {
+      this.#settle(atOnce, false, world.position);
+    } catch (error) {
+      if (error instanceof StoreError)
+        world.owed = () => this.#settle(atOnce, false, world.position);
+      throw error;
+    }
   }
 
   /** Outcomes of one instant settle together, by attempt; those of an earlier epoch are dropped. */
@@ -261,7 +283,14 @@ export class Engine {
     const returned = this.#returned.filter((entry) => entry.epoch === world.epoch);
     this.#returned = [];
     returned.sort((a, b) => a.call.order - b.call.order);
-    if (returned.length > 0) this.#settle(returned, true, world.now);
+    if (returned.length === 0) return;
+    try {
+      this.#settle(returned, true, world.now);
+    } catch (error) {
+      // What an agent has answered is kept until it can be written.
+      if (error instanceof StoreError) this.#returned.unshift(...returned);
+      throw error;
+    }
   }
 
   #settle(returned: Returned[], real: boolean, at: Instant): void {
@@ -270,7 +299,8 @@ export class Engine {
       world.turn(() => {
         for (const { call, result } of returned) call.settle(result, real);
       }, at);
-    } catch {
+    } catch (error) {
+      if (error instanceof StoreError) throw error;
       world.turn(() => {
         for (const { item, call, result } of returned) {
           this.#setAside(
@@ -387,7 +417,13 @@ export class Engine {
     const { world } = this;
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
-    if (this.#closed || world.rate === 0 || this.advancing) return;
+    if (this.#closed) return;
+    if (world.unwritable !== undefined) {
+      this.#waitForDisk(world.unwritable);
+      return;
+    }
+    this.#toldOfDisk = false;
+    if (world.rate === 0 || this.advancing) return;
     this.#wakeWanted = this.#driving;
     if (this.#driving) return;
     const next = nextDue(world.store);
@@ -395,11 +431,33 @@ export class Engine {
     if (idle && this.#returned.length === 0) return;
     const wait = this.#returned.length > 0 || next === undefined ? 0 : next.due_at - world.paced;
     const due = async () => {
-      this.onLate?.(world.paced);
-      await this.drive({ limit: 'paced' });
+      try {
+        this.onLate?.(world.paced);
+        await this.drive({ limit: 'paced' });
+      } catch (error) {
+        // Nothing is lost: it stays due, and the turn that failed has set a timer.
+        if (!(error instanceof StoreError)) throw error;
+      }
       this.wake();
     };
     this.#cancelTimer = this.#options.host.after(wait, () => (wait > 0 ? this.wake() : void due()));
+  }
+
+  /** What is due stays due until an empty turn can be written; that one wakes the engine. */
+  #waitForDisk(why: string): void {
+    if (!this.#toldOfDisk) {
+      this.#options.notice(
+        `foundrite: project '${this.world.project}' stands still. ${why} It goes on when it can be written.`,
+      );
+    }
+    this.#toldOfDisk = true;
+    this.#cancelTimer = this.#options.host.after(DISK_RETRY_MS, () => {
+      try {
+        this.world.turn(() => undefined);
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+      }
+    });
   }
 
   /** Waits for open calls to return, for a moment of real time: only a reader inside one of them must move on without it. */
@@ -454,6 +512,7 @@ export class Engine {
   forget(): void {
     for (const unpark of this.#parked) unpark();
     this.#returned = [];
+    this.world.owed = undefined;
     this.#open.clear();
     this.#heldByGates.clear();
     this.#heldGate = undefined;

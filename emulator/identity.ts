@@ -1,6 +1,6 @@
 /** Who calls: the managed-identity endpoint that gives tokens to an unmodified DefaultAzureCredential, and the reading of any token. */
-import { hash } from 'node:crypto';
-import { HOUR, type Instant, SECOND, systemClock, unixSeconds } from './clock.ts';
+import { hash, timingSafeEqual } from 'node:crypto';
+import { HOUR, type Instant, isoInstant, SECOND, systemClock, unixSeconds } from './clock.ts';
 
 /** What the token is for. Nothing else is served, so that a mistaken scope is noticed here and not on Azure. */
 export const FOUNDRY_AUDIENCE = 'https://ai.azure.com';
@@ -25,19 +25,22 @@ export function answerIdentity(
   { secret, now = systemClock.now() }: IdentityOptions = {},
 ): Response {
   const query = new URL(request.url).searchParams;
+  const refusal = refusalAt(now);
   const header = request.headers.get('x-identity-header');
   if (!header) {
     return refusal(
       401,
       'identity_header_missing',
       'The header X-IDENTITY-HEADER is missing: send the value of the variable IDENTITY_HEADER with it.',
+      'identity/needs-its-header',
     );
   }
-  if (secret !== undefined && header !== secret) {
+  if (secret !== undefined && !isSecret(header, secret)) {
     return refusal(
       401,
       'identity_header_mismatch',
       'The header X-IDENTITY-HEADER is not the one of this emulator: IDENTITY_HEADER comes from another start of it.',
+      'identity/needs-its-header',
     );
   }
   const version = query.get('api-version');
@@ -55,6 +58,7 @@ export function answerIdentity(
       'invalid_resource',
       `resource is ${resource ? `'${resource}'` : 'missing'}; Foundrite gives tokens for ${FOUNDRY_AUDIENCE} only ` +
         `(scope ${FOUNDRY_AUDIENCE}/.default). For other Azure services run with --no-identity.`,
+      'identity/foundry-audience-only',
     );
   }
   const expiresAt = now + TOKEN_MS;
@@ -66,13 +70,23 @@ export function answerIdentity(
       resource,
       token_type: 'Bearer',
     },
-    { headers: { 'cache-control': 'no-store' } },
+    { headers: { 'cache-control': 'no-store', 'x-foundrite-now': isoInstant(now) } },
   );
 }
 
 /** App Service's own error shape (statusCode, message), which msal reads, beside the envelope of every other answer. */
-function refusal(status: number, code: string, message: string): Response {
-  return Response.json({ statusCode: status, message, error: { code, message } }, { status });
+function refusalAt(now: Instant) {
+  return (status: number, code: string, message: string, rule?: string): Response =>
+    Response.json(
+      { statusCode: status, message, error: { code, message } },
+      {
+        status,
+        headers: {
+          'x-foundrite-now': isoInstant(now),
+          ...(rule === undefined ? {} : { 'x-foundrite-rule': rule }),
+        },
+      },
+    );
 }
 
 function unsignedToken(now: Instant, expiresAt: Instant): string {
@@ -131,6 +145,12 @@ function readPrincipal(authorization: string): Principal {
     ...(typeof audience === 'string' ? { audience } : {}),
     foundrite: claims.iss === ISSUER,
   };
+}
+
+/** In a time that tells nothing of how much of it is right. */
+export function isSecret(given: string, secret: string): boolean {
+  const digest = (text: string) => hash('sha256', text, 'buffer');
+  return timingSafeEqual(digest(given), digest(secret));
 }
 
 function claimsOf(token: string): Record<string, unknown> {

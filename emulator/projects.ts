@@ -1,5 +1,5 @@
 /** The worlds by project name: made on first use, kept open while they are used. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { HostClock, Instant } from './clock.ts';
@@ -13,7 +13,6 @@ import { nextDue, PARKED } from './store/due.ts';
 import { writePlan } from './store/faults.ts';
 import {
   clearStore,
-  copyFrom,
   copyTo,
   isStored,
   lockFolder,
@@ -24,12 +23,14 @@ import {
   snapshotFolder,
   snapshotFolderIn,
   storedProjects,
+  takeCopy,
+  withCopy,
 } from './store/store.ts';
 import { type DeliveryContext, deliveryHandlers } from './work/delivery.ts';
 import { type ConfiguredAgent, makeAgents } from './work/demo.ts';
 import { firingHandlers, moveLate } from './work/firing.ts';
 import { progressHandlers } from './work/progress.ts';
-import { settleInterrupted } from './work/withdraw.ts';
+import { holdAgain, settleInterrupted } from './work/withdraw.ts';
 import { World, type WorldMade } from './world.ts';
 
 /** A world with what moves it. */
@@ -78,14 +79,24 @@ export class Projects {
     this.options = options;
     if (options.dataDir === undefined) return;
     this.#lock = lockFolder(options.dataDir);
-    // Worlds that were there before go on at once: their triggers and retries wait for no request.
-    const stored = storedProjects(options.dataDir);
-    for (const name of stored.slice(0, PROJECTS_MAX)) this.get(name);
+    const stored = this.#openStored(options.dataDir);
     const asleep = stored.length - PROJECTS_MAX;
     if (asleep > 0) {
       options.notice(
         `foundrite: ${asleep} projects of ${options.dataDir} stay closed until they are asked for: at most ${PROJECTS_MAX} are open.`,
       );
+    }
+  }
+
+  /** Worlds that were there before go on at once: their triggers and retries wait for no request. */
+  #openStored(dataDir: string): string[] {
+    try {
+      const stored = storedProjects(dataDir);
+      for (const name of stored.slice(0, PROJECTS_MAX)) this.get(name);
+      return stored;
+    } catch (error) {
+      this.closeAll();
+      throw error;
     }
   }
 
@@ -166,8 +177,15 @@ export class Projects {
     engine.onLate = (now) => moveLate(world, now);
     world.onRollback = () => faults.forget();
     this.#open.set(made.project, project);
-    if (world.journalSeq === 0) this.#begin(project, made);
-    else this.#resume(project);
+    try {
+      if (world.journalSeq === 0) world.turn(() => begin(world, made), made.now);
+      else world.turn(() => resume(project));
+    } catch (error) {
+      // Half open it would be taken for whole by the next request.
+      this.close(made.project);
+      throw error;
+    }
+    this.#wake(project);
     return project;
   }
 
@@ -184,30 +202,9 @@ export class Projects {
     );
   }
 
-  /** The first turn of a world: its journal begins with what it was made with, so that it can be made again. */
-  #begin(project: Project, made: WorldMade): void {
-    const { world } = project;
-    world.turn(() => {
-      world.save();
-      world.record({ kind: 'world', data: { made } });
-      makeAgents(world, made.demo, made.agents);
-      writePlan(world.store, made.faults);
-    }, made.now);
-    this.#wake(project);
-  }
-
-  /** A world that was there before the process: what was open when it ended is settled. */
-  #resume(project: Project): void {
-    const { world, context } = project;
-    world.turn(() => {
-      world.record({ kind: 'resumed', data: {} });
-      settleInterrupted(world, context);
-    });
-    this.#wake(project);
-  }
-
   #wake(project: Project): void {
     const { world, engine } = project;
+    holdAgain(world, engine);
     engine.onClose?.();
     engine.onClose = world.onTurn(() => engine.wake());
     engine.wake();
@@ -245,24 +242,33 @@ export class Projects {
         'snapshot/known',
       );
     }
-    engine.forget();
     const { made } = world;
-    if (path === undefined) world.turn(() => clearStore(world.store));
-    else copyFrom(world.store, path);
-    world.reload({
-      ...made,
-      now: made.nowNamed || made.rate === 0 ? made.now : this.options.host.now(),
-    });
+    const now = made.nowNamed || made.rate === 0 ? made.now : this.options.host.now();
+    // One turn: whoever is killed or finds the disk full in the middle has the world from before.
+    if (path === undefined) {
+      world.turn(() => {
+        clearStore(world.store);
+        world.reload({ ...made, now });
+        begin(world, world.made);
+      });
+    } else {
+      withCopy(world.store, path, () =>
+        world.turn(() => {
+          takeCopy(world.store);
+          world.reload(made);
+          resume(project);
+        }),
+      );
+    }
+    engine.forget();
     faults.forget();
     project.reads.clear();
-    if (path === undefined) this.#begin(project, world.made);
-    else this.#resume(project);
+    this.#wake(project);
   }
 
   takeSnapshot(project: Project, name: string): { name: string; now: Instant; bytes: number } {
     const { world } = project;
     const path = this.#snapshotPath(world.store, world.project, name);
-    mkdirSync(this.#snapshotFolder(world.store, world.project), { recursive: true, mode: 0o700 });
     copyTo(world.store, path);
     return { name, now: world.now, bytes: statSync(path).size };
   }
@@ -298,6 +304,20 @@ export class Projects {
     this.#lock?.close();
     if (this.#snapshotDir) rmSync(this.#snapshotDir, { recursive: true, force: true });
   }
+}
+
+/** A world's journal begins with what it was made with, so that it can be made again. Inside its first turn. */
+function begin(world: World, made: WorldMade): void {
+  world.save();
+  world.record({ kind: 'world', data: { made } });
+  makeAgents(world, made.demo, made.agents);
+  writePlan(world.store, made.faults);
+}
+
+/** A world that was there before: what was open when it ended is settled. Inside a turn. */
+function resume({ world, context }: Project): void {
+  world.record({ kind: 'resumed', data: {} });
+  settleInterrupted(world, context);
 }
 
 /** Nothing is under way in it, and nothing will happen in it by itself. */

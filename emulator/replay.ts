@@ -3,6 +3,7 @@
  * itself. The same journal comes out, or the first line that differs tells where it went another way.
  */
 import { operations } from '../contracts/openapi.ts';
+import { agentOperations } from './api/agents.ts';
 import { canonicalLines } from './api/journal.ts';
 import { strike } from './api/operation.ts';
 import type { Instant } from './clock.ts';
@@ -41,11 +42,13 @@ export async function replayJournal(lines: readonly string[]): Promise<string[]>
   const made = first.made as WorldMade;
   let hostNow: Instant = made.now;
   const open = new Map<string, (arrival: Arrival) => void>();
+  let asked: Line | undefined;
   const emulator = createEmulator({
     // The journal says when everything was: nothing may happen by the host's clock.
     host: { now: () => hostNow, after: () => () => {} },
     empty: true,
-    forward: () => (call) => recorded(open, call),
+    forward: () => (call) =>
+      asked && CALLS.has(String(asked.operation)) ? givenTo(asked) : recorded(open, call),
   });
   try {
     const project = emulator.createProject(made);
@@ -53,12 +56,17 @@ export async function replayJournal(lines: readonly string[]): Promise<string[]>
       const struck = line.kind === 'fault' && line.operation !== undefined;
       if (!INPUTS.has(line.kind) && !struck) continue;
       hostNow = Math.max(hostNow, Date.parse(line.at));
-      stepTo(project, line.seq - 1, Date.parse(line.at));
+      // What was late when the world went on had not run.
+      stepTo(project, line.seq - 1, line.kind === 'late' ? 0 : Date.parse(line.at), line.kind);
       if (struck) strike(project, String(line.operation));
       else if (line.kind === 'resumed') resume(project, parsed.slice(index + 1));
-      else await apply(emulator, project, line, open);
+      else {
+        asked = line;
+        await apply(emulator, project, line, open);
+        asked = undefined;
+      }
     }
-    stepTo(project, parsed.at(-1)?.seq ?? 1, 0);
+    stepTo(project, parsed.at(-1)?.seq ?? 1, 0, 'end');
     return canonicalLines(project);
   } finally {
     await emulator.close();
@@ -66,6 +74,15 @@ export async function replayJournal(lines: readonly string[]): Promise<string[]>
 }
 
 const INPUTS = new Set(['request', 'control', 'advance', 'skip', 'late', 'outcome', 'resumed']);
+
+/** What a client asks of an agent itself: no delivery, so that its answer is not in the journal, only how it ended. */
+const CALLS = new Set(agentOperations.filter(({ kind }) => kind === 'call').map(({ id }) => id));
+
+async function givenTo(line: Line): Promise<Arrival> {
+  return line.code === undefined
+    ? { kind: 'answered', status: Number(line.status), headers: {}, body: '' }
+    : { kind: 'connection_failed', message: '' };
+}
 
 function readLine(text: string, index: number): Line {
   try {
@@ -84,10 +101,16 @@ function readLine(text: string, index: number): Line {
   );
 }
 
-/** What follows from the past runs until the journal is as long as it was, and all that was due before an instant has run. */
-function stepTo({ world, engine }: Project, seq: number, before: Instant): void {
+/**
+ * What follows from the past runs until the journal is as long as it was, and all that was due before an instant has run.
+ * At the host's pace nothing comes in at the instant of something due before that has begun.
+ */
+function stepTo({ world, engine }: Project, seq: number, before: Instant, kind: string): void {
   while (world.journalSeq < seq && engine.step());
-  while ((nextDue(world.store)?.due_at ?? before) < before && engine.step());
+  const began = world.rate === 1 && kind !== 'resumed';
+  const hasRun = (at: Instant) =>
+    at < before || (began && at === before && world.position < before);
+  while (hasRun(nextDue(world.store)?.due_at ?? before + 1) && engine.step());
 }
 
 async function apply(

@@ -12,15 +12,14 @@ import {
   type Server,
   type Socket,
 } from 'node:net';
-import { getRequestListener, RequestError } from '@hono/node-server';
+import { getRequestListener } from '@hono/node-server';
 import { systemClock } from './clock.ts';
+import { HEADER_BYTES_MAX, lastResort, refusalOf, refuse, refuseUnasked } from './unasked.ts';
 
 /** A connection that says nothing is dropped after this long: port scanners and half-open sockets must not pile up. */
 export const FIRST_BYTE_MS = 10_000;
 /** A TLS handshake that stops half-way is dropped after this long. */
 export const HANDSHAKE_MS = 10_000;
-/** Tokens of real tenants with many groups reach 16 KiB, which is Node's own limit for all headers together. */
-export const HEADER_BYTES_MAX = 64 * 1024;
 /** All headers must be here within this time. */
 export const HEADERS_MS = 30_000;
 /** A whole request, body included, must be here within this time: generous, since code archives are uploaded too. */
@@ -55,6 +54,12 @@ export interface ServeOptions {
   /** A client would not talk TLS with us, usually because it does not trust our CA; the reason is for a person. */
   onTlsRefused?: (reason: string) => void;
   firstByteMs?: number;
+  /** Until all headers are here. */
+  headersMs?: number;
+  /** Until the whole request is here. */
+  requestMs?: number;
+  /** How often connections are looked at for these two. */
+  lookMs?: number;
 }
 
 export interface Serving {
@@ -115,13 +120,20 @@ interface Protocols {
 }
 
 /** The two servers behind the port. Neither listens: they are handed sockets that have said what they speak. */
-function speakBoth({ fetch, tls, onTlsRefused }: ServeOptions, silent: Set<Socket>): Protocols {
-  const listener = getRequestListener((request, env) => fetch(request, env), {
+function speakBoth(options: ServeOptions, silent: Set<Socket>): Protocols {
+  const { fetch, tls, onTlsRefused } = options;
+  const answer = getRequestListener((request, env) => fetch(request, env), {
     // HTTP/1.0 clients send no Host; they get an answer all the same.
     hostname: 'localhost',
     errorHandler: lastResort,
   });
-  const http = tracked(createHttpServer(LIMITS, listener));
+  const listener: RequestListener = (request, response) => {
+    const why = refusalOf(request);
+    if (why === undefined) answer(request, response);
+    else refuse(response, 400, why);
+  };
+  const limits = limitsOf(options);
+  const http = tracked(createHttpServer(limits, listener));
   let https: HttpsServer | undefined;
 
   return {
@@ -131,7 +143,7 @@ function speakBoth({ fetch, tls, onTlsRefused }: ServeOptions, silent: Set<Socke
         return;
       }
       try {
-        https ??= tls && secureServer(tls(), listener, silent, onTlsRefused);
+        https ??= tls && secureServer({ ...limits, ...tls() }, listener, silent, onTlsRefused);
       } catch (error) {
         // The certificate could not be read: TLS fails, the port stays open for plain HTTP.
         onTlsRefused?.((error as Error).message);
@@ -149,13 +161,12 @@ function speakBoth({ fetch, tls, onTlsRefused }: ServeOptions, silent: Set<Socke
 }
 
 function secureServer(
-  material: TlsMaterial,
+  material: ServerOptions & TlsMaterial,
   listener: RequestListener,
   silent: Set<Socket>,
   onTlsRefused: ServeOptions['onTlsRefused'],
 ): HttpsServer {
   const options = {
-    ...LIMITS,
     ...material,
     handshakeTimeout: HANDSHAKE_MS,
     ALPNProtocols: ['http/1.1'],
@@ -175,35 +186,26 @@ function secureServer(
   return https;
 }
 
-const LIMITS: ServerOptions = {
-  maxHeaderSize: HEADER_BYTES_MAX,
-  headersTimeout: HEADERS_MS,
-  requestTimeout: REQUEST_MS,
-  keepAliveTimeout: KEEP_ALIVE_MS,
-};
-
-/** Node starts to watch a server's connections (timeouts, which ones are idle) when it listens; ours never does. */
-function tracked<T extends HttpServer>(server: T): T {
-  server.emit('listening');
-  return server;
+function limitsOf({ headersMs, requestMs, lookMs }: ServeOptions): ServerOptions {
+  return {
+    maxHeaderSize: HEADER_BYTES_MAX,
+    headersTimeout: headersMs ?? HEADERS_MS,
+    requestTimeout: requestMs ?? REQUEST_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    // Node's own refusal has no body; ours says what is missing.
+    requireHostHeader: false,
+    ...(lookMs === undefined ? {} : { connectionsCheckingInterval: lookMs }),
+  };
 }
 
-/** The app answers its own errors; this one is for requests that never became one, and for a bug in the app's error handling. */
-function lastResort(error: unknown): Response {
-  const malformed = error instanceof RequestError;
-  const message = error instanceof Error ? error.message : String(error);
-  return Response.json(
-    {
-      error: {
-        code: malformed ? 'invalid_request' : 'server_error',
-        message: malformed
-          ? `The request line or the Host header is malformed: ${message}.`
-          : message,
-        param: null,
-      },
-    },
-    { status: malformed ? 400 : 500 },
-  );
+/**
+ * Node starts to watch a server's connections (timeouts, which ones are idle) when it listens; ours never does. What Node
+ * would refuse without a word is refused with the error envelope.
+ */
+function tracked<T extends HttpServer>(server: T): T {
+  refuseUnasked(server);
+  server.emit('listening');
+  return server;
 }
 
 function whenFirstByte(

@@ -1,5 +1,5 @@
 /** Clients that are blocked: until the clock has come somewhere, or until a gate is opened. */
-import { type HostClock, type Instant, isoInstant } from './clock.ts';
+import { type HostClock, INSTANT_MAX, type Instant, isoInstant } from './clock.ts';
 import type { Engine } from './engine.ts';
 
 /** A call that is blocked; `until` is the instant that it needs. */
@@ -34,7 +34,8 @@ export class Waits {
   }
 
   /** Blocks until the world has reached an instant, or is gone. With skip the wait itself moves the clock. */
-  async reach(at: Instant, what: string): Promise<void> {
+  async reach(asked: Instant, what: string): Promise<void> {
+    const at = Math.min(asked, INSTANT_MAX);
     const engine = this.#engine;
     const { world } = engine;
     const { epoch } = world;

@@ -1,11 +1,11 @@
 /** One project: its store, clock, seed, profile and journal. A world changes only in turns. */
 import assert from 'node:assert/strict';
-import type { HostClock, Instant } from './clock.ts';
+import { type HostClock, INSTANT_MAX, type Instant } from './clock.ts';
 import { type Draw, drawFrom } from './ids.ts';
 import { keptProfile, type Profile } from './profile.ts';
-import { addDue, type DueClass, nextDue } from './store/due.ts';
+import { addDue, type DueClass, nextDue, PARKED } from './store/due.ts';
 import { addLine, trimJournal } from './store/journal.ts';
-import type { Store } from './store/store.ts';
+import { type Store, storeErrorOf } from './store/store.ts';
 import { nextOrdinal, readWorld, type WorldRow, writePosition, writeWorld } from './store/world.ts';
 
 /** What a world is made with, and made again with by reset. It is the first line of its journal. */
@@ -50,6 +50,10 @@ export class World {
   epoch: number;
   /** Called when something was undone: what is kept beside the store is read again. */
   onRollback: (() => void) | undefined;
+  /** Why the last turn could not be written: its disk is full, or may not be written. */
+  unwritable: string | undefined;
+  /** What could not be written although it has happened: it comes before any other turn. */
+  owed: (() => void) | undefined;
   /** Firings noticed since the engine last took them. */
   fired: Firing[] = [];
   #now: Instant;
@@ -82,7 +86,7 @@ export class World {
    */
   get now(): Instant {
     if (this.rate === 0 || this.#inTurn) return this.#now;
-    const paced = this.host.now() + this.#hostOffset;
+    const paced = this.paced;
     if (paced <= this.#now) return this.#now;
     const next = nextDue(this.store);
     return next && next.due_at <= paced ? Math.max(this.#now, next.due_at - 1) : paced;
@@ -95,12 +99,14 @@ export class World {
 
   /** Where the host's pace would put this world now, whatever is due on the way. */
   get paced(): Instant {
-    return this.rate === 0 ? this.#now : Math.max(this.#now, this.host.now() + this.#hostOffset);
+    if (this.rate === 0) return this.#now;
+    return Math.min(Math.max(this.#now, this.host.now() + this.#hostOffset), INSTANT_MAX);
   }
 
   /** One change, whole or not at all. Nothing is awaited inside; what is acknowledged afterwards is on disk. */
   turn<T>(work: () => T, at = this.now): T {
     assert(!this.#inTurn, 'a turn inside a turn');
+    this.payOwed();
     const { store } = this;
     const before = {
       now: this.#now,
@@ -109,9 +115,10 @@ export class World {
       hostOffset: this.#hostOffset,
       fired: this.fired.length,
     };
+    const { made, profile, draw, rate, skip, epoch, fired } = this;
     this.#inTurn = true;
-    store.sql('BEGIN IMMEDIATE').run();
     try {
+      store.sql('BEGIN IMMEDIATE').run();
       this.#now = at;
       const result = work();
       writePosition(store, {
@@ -121,6 +128,7 @@ export class World {
         due_seq: this.#dueSeq,
       });
       store.sql('COMMIT').run();
+      this.unwritable = undefined;
       return result;
     } catch (error) {
       if (store.db.inTransaction) store.sql('ROLLBACK').run();
@@ -128,16 +136,32 @@ export class World {
       this.#journalSeq = before.journalSeq;
       this.#dueSeq = before.dueSeq;
       this.#hostOffset = before.hostOffset;
-      this.fired.length = before.fired;
+      Object.assign(this, { made, profile, draw, rate, skip, epoch, fired });
+      fired.length = before.fired;
       this.onRollback?.();
-      throw error;
+      const failed = storeErrorOf(store, error);
+      if (failed) this.unwritable = failed.message;
+      throw failed ?? error;
     } finally {
       this.#inTurn = false;
       for (const listener of this.#listeners) listener();
     }
   }
 
-  /** A part of a turn that may fail by itself. */
+  /** Does what an earlier turn could not write. */
+  payOwed(): void {
+    const { owed } = this;
+    if (owed === undefined) return;
+    this.owed = undefined;
+    try {
+      owed();
+    } catch (error) {
+      this.owed ??= owed;
+      throw error;
+    }
+  }
+
+  /** A part of a turn that may fail by itself; not by its disk, which fails the turn. */
   attempt(work: () => void): unknown {
     const before = { journalSeq: this.#journalSeq, dueSeq: this.#dueSeq, fired: this.fired.length };
     this.store.sql('SAVEPOINT item').run();
@@ -146,6 +170,7 @@ export class World {
       this.store.sql('RELEASE item').run();
       return undefined;
     } catch (error) {
+      if (storeErrorOf(this.store, error)) throw error;
       this.store.sql('ROLLBACK TO item').run();
       this.store.sql('RELEASE item').run();
       this.#journalSeq = before.journalSeq;
@@ -184,10 +209,11 @@ export class World {
     return this.#dueSeq;
   }
 
-  /** Something that will happen; `subject` is whose reader waits for it. */
+  /** Something that will happen, by the clock's last instant; `subject` is whose reader waits for it. */
   addDue(dueAt: Instant, dueClass: DueClass, kind: string, ref: string, subject: string): void {
     const seq = this.nextSeq();
-    addDue(this.store, { due_at: dueAt, class: dueClass, seq, kind, ref, subject });
+    const due_at = dueAt === PARKED ? PARKED : Math.min(dueAt, INSTANT_MAX);
+    addDue(this.store, { due_at, class: dueClass, seq, kind, ref, subject });
   }
 
   /** Keeps the next line of the journal for what came in: its effects are written before its status is known. */
@@ -243,8 +269,9 @@ export class World {
     });
   }
 
-  /** Takes the state of the row that now lies in the store, in a new epoch. */
+  /** Takes the state of the row that now lies in the store, in a new epoch. Inside a turn. */
   reload(made: WorldMade): void {
+    assert(this.#inTurn);
     const epoch = this.epoch + 1;
     const row = readWorld(this.store) ?? firstRow(made, this.host);
     this.made = JSON.parse(row.made) as WorldMade;

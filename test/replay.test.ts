@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,7 +23,11 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-function inProcess(options: EmulatorOptions): { ask: Ask; lines(): string[] } {
+function inProcess(options: EmulatorOptions): {
+  ask: Ask;
+  lines(): string[];
+  close(): Promise<void>;
+} {
   const emulator = createEmulator(options);
   cleanups.push(() => emulator.close());
   return {
@@ -36,6 +42,7 @@ function inProcess(options: EmulatorOptions): { ask: Ask; lines(): string[] } {
       return answer.text();
     },
     lines: () => canonicalLines(emulator.project('local')),
+    close: () => emulator.close(),
   };
 }
 
@@ -178,6 +185,41 @@ describe('replay', () => {
 
     expect(await replayJournal(lines)).toEqual(lines);
   }, 30_000);
+
+  it('of calls to a real agent, and of an end between two runs of one instant, gives the same journal', async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'foundrite-replay-'));
+    cleanups.push(() => rmSync(dataDir, { recursive: true, force: true }));
+    let heard = () => {};
+    const called = new Promise<void>((resolve) => {
+      heard = resolve;
+    });
+    const agent = createServer((request, response) => {
+      if (request.url === '/invocations') response.end('{}');
+      else heard();
+    });
+    await new Promise<void>((resolve) => agent.listen(0, '127.0.0.1', resolve));
+    cleanups.push(() => void agent.close());
+    cleanups.push(() => agent.closeAllConnections());
+    const url = `http://127.0.0.1:${(agent.address() as AddressInfo).port}`;
+    const endpoint = '/api/projects/local/agents/demo-agent/endpoint/protocols/invocations';
+    const before = inProcess({ ...OPTIONS, dataDir });
+    await before.ask('PUT', `${CONTROL}/agents/demo-agent/reply`, { kind: 'forward', url });
+    await before.ask('POST', endpoint, {});
+    await before.ask('PUT', `${ROUTINES}/r`, every('0 0 * * *'));
+    await before.ask('POST', `${ROUTINES}/r:dispatch_async`);
+    const advance = before.ask('POST', `${CONTROL}/clock:advance`, { by: 'PT0S' });
+    advance.catch(() => undefined);
+    await called;
+    // Due at the same instant, and not begun when the process ends.
+    await before.ask('POST', `${ROUTINES}/r:dispatch_async`);
+    await before.close();
+
+    const after = inProcess({ ...OPTIONS, dataDir });
+    const lines = after.lines();
+
+    expect(lines.filter((line) => line.includes('"interrupted"'))).toHaveLength(1);
+    expect(await replayJournal(lines)).toEqual(lines);
+  });
 
   it('of a journal without its beginning is refused with what to do', async () => {
     const world = inProcess(OPTIONS);

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-const BIN = fileURLToPath(new URL('../cli/bin.mjs', import.meta.url));
+export const BIN = fileURLToPath(new URL('../cli/bin.mjs', import.meta.url));
 
 /** What an answer says; each test states what it expects of it. */
 // biome-ignore lint/suspicious/noExplicitAny: answers are compared, not typed.
@@ -11,16 +11,22 @@ export type Json = any;
 export interface Started {
   url: string;
   child: ChildProcess;
+  /** What it has said so far. */
+  printed(): string;
   /** Sends JSON with a token; answers the status and the parsed body. */
   ask(method: string, path: string, body?: unknown): Promise<{ status: number; body: Json }>;
   /** Ends it, by SIGTERM unless said otherwise, and waits until it is gone. */
   end(signal?: NodeJS.Signals): Promise<void>;
 }
 
-export async function start(...args: string[]): Promise<Started> {
-  const child = spawn(process.execPath, [BIN, 'start', '--port', '0', ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+export function start(...args: string[]): Promise<Started> {
+  return startUnder([], ...args);
+}
+
+/** Started by another command, which replaces itself by the one that it is given. */
+export async function startUnder(prefix: string[], ...args: string[]): Promise<Started> {
+  const [command = '', ...words] = [...prefix, process.execPath, BIN, 'start', '--port', '0'];
+  const child = spawn(command, [...words, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let printed = '';
   const url = await new Promise<string>((resolve, reject) => {
     child.stderr.on('data', (chunk) => {
@@ -36,6 +42,7 @@ export async function start(...args: string[]): Promise<Started> {
   return {
     url,
     child,
+    printed: () => printed,
     async ask(method, path, body) {
       const answer = await fetch(url + path, {
         method,

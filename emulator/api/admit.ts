@@ -8,31 +8,56 @@ import type { Input, Operation } from './input.ts';
 
 const VERB = /:([a-z_]+)$/;
 
+/** The operations of one method and path, which differ in their verb. */
+export interface Route {
+  operations: Operation[];
+  verbs: string[];
+  /** Where in a raw path, cut at its slashes, each parameter stands. */
+  params: { index: number; name: string; last: boolean }[];
+}
+
+/** `/api/projects/{project}` before the path of an operation. */
+const SEGMENTS_BEFORE = 4;
+
+export function routeOf(operations: Operation[]): Route {
+  const template = operations[0]?.path.split('/').slice(1) ?? [];
+  return {
+    operations,
+    verbs: operations.flatMap(({ verb }) => (verb === undefined ? [] : [verb])),
+    params: template.flatMap((part, index) =>
+      part.startsWith(':')
+        ? [
+            {
+              index: index + SEGMENTS_BEFORE,
+              name: part.slice(1),
+              last: index === template.length - 1,
+            },
+          ]
+        : [],
+    ),
+  };
+}
+
 /** Which of the operations of one route is meant, and its decoded parameters. */
 export function choose(
   c: AppContext,
-  operations: Operation[],
-  path: string,
+  route: Route,
+  segments: string[],
 ): { operation: Operation; params: Record<string, string> } {
-  const raw = rawPath(c.req.url).split('/').slice(4);
-  const template = path.split('/').slice(1);
-  const verbs = operations.filter((operation) => operation.verb !== undefined);
   const params: Record<string, string> = {};
   let verb: string | undefined;
-  for (const [index, part] of template.entries()) {
-    if (!part.startsWith(':')) continue;
-    let segment = raw[index] ?? '';
-    const last = index === template.length - 1;
-    const match = last && verbs.length > 0 ? VERB.exec(segment) : null;
-    if (match && verbs.some((operation) => operation.verb === match[1])) {
+  for (const { index, name, last } of route.params) {
+    let segment = segments[index] ?? '';
+    const match = last && route.verbs.length > 0 ? VERB.exec(segment) : null;
+    if (match?.[1] !== undefined && route.verbs.includes(match[1])) {
       verb = match[1];
       segment = segment.slice(0, match.index);
     }
-    params[part.slice(1)] = decode(segment);
+    params[name] = decode(segment);
   }
-  const operation = operations.find((candidate) => candidate.verb === verb);
+  const operation = route.operations.find((candidate) => candidate.verb === verb);
   if (operation) return { operation, params };
-  const wanted = verbs.map((candidate) => `:${candidate.verb}`).join(', ');
+  const wanted = route.verbs.map((candidate) => `:${candidate}`).join(', ');
   throw new ApiError({
     status: 404,
     code: 'unknown_route',

@@ -170,16 +170,18 @@ function existing(world: World, name: string): { agent: AgentRow; version: Agent
   throw notFound(`Agent ${name} doesn't exist`, 'agent/unknown-answers-404');
 }
 
+export function readAgentName(name: string): string {
+  if (AGENT_NAME.test(name)) return name;
+  throw invalid(
+    `An agent cannot be named ${shown(name)}. Use 1 to 63 letters, digits and inner hyphens.`,
+    'agent_name',
+    'agent/name-form',
+  );
+}
+
 function createVersion(input: Input): Answer {
   const { world } = input.project;
-  const name = nameOf(input);
-  if (!AGENT_NAME.test(name)) {
-    throw invalid(
-      `An agent cannot be named ${shown(name)}. Use 1 to 63 letters, digits and inner hyphens.`,
-      'agent_name',
-      'agent/name-form',
-    );
-  }
+  const name = readAgentName(nameOf(input));
   const body = bodyAs('AgentVersionCreate', input.body);
   if (body.draft === true) throw notEmulated('Drafts are not emulated yet. Leave `draft` out.');
   const definition = bothSpellings(body.definition as Record<string, unknown>);
@@ -255,7 +257,7 @@ function setState(input: Input, state: AgentRow['state']): Answer {
 }
 
 function respond(input: Input): Answer | Promise<Answer> {
-  const body = bodyAs('ResponseCreate', input.body ?? {});
+  const body = bodyAs('ResponseCreate', input.body);
   if ((body as { stream?: unknown }).stream === true)
     throw notEmulated('Streaming is not emulated yet. Send stream: false.');
   return call(input, {
@@ -267,7 +269,8 @@ function respond(input: Input): Answer | Promise<Answer> {
 }
 
 function invoke(input: Input): Answer | Promise<Answer> {
-  const sessionId = input.query.get('agent_session_id') ?? undefined;
+  const asked = input.query.get('agent_session_id');
+  const sessionId = asked === null ? undefined : bodyAs('SessionName', asked, 'agent_session_id');
   return call(input, {
     agent: nameOf(input),
     protocol: 'invocations',
@@ -308,7 +311,7 @@ function answerOf(world: World, arrival: Arrival): Answer {
 }
 
 /** Hop-by-hop headers and lengths belong to the connection that they came on. */
-function passedOn(headers: Record<string, string>): Record<string, string> {
+export function passedOn(headers: Record<string, string>): Record<string, string> {
   const own = new Set([
     'connection',
     'content-length',
@@ -317,7 +320,12 @@ function passedOn(headers: Record<string, string>): Record<string, string> {
     'keep-alive',
     'date',
   ]);
-  const kept = Object.fromEntries(Object.entries(headers).filter(([name]) => !own.has(name)));
+  // Which pages may read an answer is for --cors to say.
+  const kept = Object.fromEntries(
+    Object.entries(headers).filter(
+      ([name]) => !own.has(name) && !name.startsWith('access-control-'),
+    ),
+  );
   return { 'content-type': 'application/json', ...kept };
 }
 

@@ -5,6 +5,7 @@ import { type ApiError, conflict, invalid, shown } from '../errors.ts';
 import type { Project } from '../projects.ts';
 import type { Firing } from '../world.ts';
 import { type Controlled, controlTurn, projectOf } from './controlled.ts';
+import { Disconnected } from './http.ts';
 import { type Answer, bodyAs } from './input.ts';
 
 const STOP_DETAIL: Record<string, string> = {
@@ -32,7 +33,7 @@ export function advance(call: Controlled): Answer | Response | Promise<Answer> {
 
 function tooFar(param: string): ApiError {
   return invalid(
-    `The clock ends at ${isoInstant(INSTANT_MAX)}. Name an instant before that.`,
+    `The clock ends at ${isoInstant(INSTANT_MAX)}, and '${param}' is later. Name an instant before that.`,
     param,
     'clock/ends',
   );
@@ -158,13 +159,24 @@ function viewFiring(firing: Firing): Record<string, unknown> {
   };
 }
 
-/** Goes all the way, past gates and long stretches; only what is stuck is in its way. */
-async function advanceTo(project: Project, now: Instant): Promise<void> {
+/** Goes all the way, past gates and long stretches; only what is stuck is in its way, and whoever stops it or hangs up. */
+async function advanceTo(project: Project, now: Instant, signal: AbortSignal): Promise<void> {
+  const { world, engine } = project;
+  const { epoch } = world;
   for (;;) {
-    const stop = await project.engine.advance({ limit: now });
-    if (stop.reason === 'end' || stop.reason === 'cancelled') return;
+    const stop = await engine.advance({ limit: now, signal });
+    if (stop.reason === 'end' || world.epoch !== epoch || engine.closed) return;
     if (stop.reason === 'stuck')
       throw conflict(`The clock cannot go on: ${stop.detail}.`, 'clock/never-skips-due-work');
+    if (stop.reason !== 'stop' && stop.reason !== 'cancelled') continue;
+    // How far it came is what replay repeats.
+    const at = isoInstant(world.now);
+    world.turn(() => world.record({ kind: 'advance', data: { to: at, stopped: stop.reason } }));
+    if (stop.reason === 'cancelled') throw new Disconnected();
+    throw conflict(
+      `The clock was stopped at ${at}, on its way to ${isoInstant(now)}. Set it again to go on.`,
+      'clock/stop',
+    );
   }
 }
 
@@ -176,22 +188,28 @@ export async function setClock(call: Controlled): Promise<Answer> {
   if (now !== undefined && now < world.now) throw backwards(now, world.now, 'now');
   if (now !== undefined && engine.advancing) throw busy();
   // What is due on the way runs: setting the clock is no way around it.
-  if (now !== undefined) await advanceTo(project, now);
+  if (now !== undefined) await advanceTo(project, now, call.c.req.raw.signal);
   controlTurn(call, project, 'setClock', () =>
     world.setClock({ now, rate: body.rate, skip: body.skip }),
   );
   return { status: 200, body: viewClock(project) };
 }
 
+/** As InstantInput of openapi.yaml; `Date.parse` alone would also take words, and the 31st of February for the 3rd of March. */
+const INSTANT =
+  /^((?:\d{4}|\+\d{6})-(?:0[1-9]|1[0-2])-(\d\d))T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?(?:Z|[+-](?:[01]\d|2[0-3]):?[0-5]\d)$/;
+
 export function readInstant(text: string, param: string): Instant {
-  const at = /(?:Z|[+-]\d\d:?\d\d)$/i.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(at))
-    throw invalid(
-      `${shown(text)} is no instant. Write it with an offset, like 2026-06-01T07:00:00Z.`,
-      param,
-      'clock/now-is-an-instant',
-    );
-  return at;
+  const [, date = '', day] = INSTANT.exec(text) ?? [];
+  const midnight = new Date(`${date}T00:00:00Z`);
+  const at = Date.parse(text);
+  if (day !== undefined && date.startsWith('+') && Number.isNaN(at)) throw tooFar(param);
+  if (day !== undefined && midnight.getUTCDate() === Number(day)) return at;
+  throw invalid(
+    `${shown(text)} is no instant. Write it with an offset, like 2026-06-01T07:00:00Z.`,
+    param,
+    'clock/now-is-an-instant',
+  );
 }
 
 export function readDuration(

@@ -3,12 +3,13 @@ import type { Hono } from 'hono';
 import { CONTROL_CALLS, type ControlCall } from '../../contracts/control.ts';
 import type { Emulated } from '../emulator.ts';
 import { ApiError, notFound } from '../errors.ts';
-import { answerIdentity } from '../identity.ts';
+import { answerIdentity, isSecret } from '../identity.ts';
+import { readJson, readText } from './body.ts';
 import { advance, setClock, viewClock } from './clock.ts';
 import { type Controlled, projectOf } from './controlled.ts';
 import { fire, release, replacePlan, setFaults, setReply, viewPlan } from './faults.ts';
 import { type Connection, pathParams, rawPath, toResponse } from './http.ts';
-import { type Answer, readJson } from './input.ts';
+import type { Answer } from './input.ts';
 import { readJournal } from './journal.ts';
 import { getRule, listRules } from './ledger.ts';
 import {
@@ -62,20 +63,43 @@ const HANDLERS: Record<string, Handler> = {
 };
 
 export function controlOperations(app: Hono<{ Bindings: Connection }>, emulated: Emulated): void {
-  for (const call of CONTROL_CALLS) {
-    const handler = HANDLERS[call.operation];
-    if (!handler) throw new Error(`nothing handles ${call.operation}`);
-    app.on(call.method, routeOf(call), (c) => answer(c, emulated, call, handler));
+  // Those with a verb first: `{p}:reset` would do as a name for `{p}`.
+  const paths = new Set(CONTROL_CALLS.map(({ path }) => path));
+  const verbsFirst = [...paths].sort(
+    (one, other) => Number(/:/.test(other)) - Number(/:/.test(one)),
+  );
+  for (const path of verbsFirst) {
+    const calls = CONTROL_CALLS.filter((call) => call.path === path);
+    for (const call of calls) {
+      const handler = HANDLERS[call.operation];
+      if (!handler) throw new Error(`nothing handles ${call.operation}`);
+      app.on(call.method, routeOf(path), (c) => answer(c, emulated, call, handler));
+    }
+    app.all(routeOf(path), (c) => {
+      if (!calls.some(({ open }) => open)) admit(c, emulated);
+      throw wrongMethod(c.req.method, path, calls);
+    });
   }
 }
 
+function wrongMethod(method: string, path: string, calls: ControlCall[]): ApiError {
+  const known = calls.flatMap((call) => (call.method === 'GET' ? ['GET', 'HEAD'] : [call.method]));
+  return new ApiError({
+    status: 405,
+    code: 'method_not_allowed',
+    message: `There is no ${method} /_emulator${path}. Use ${known.join(', ')}.`,
+    rule: 'request/route-known',
+    headers: { allow: known.join(', ') },
+  });
+}
+
 /** A verb after the last parameter is a part of its segment, which Hono matches as one parameter. */
-function routeOf(call: ControlCall): string {
-  const segments = call.path.split('/').map((segment) => {
+function routeOf(path: string): string {
+  const segments = path.split('/').map((segment) => {
     const parameter = /^\{(\w+)\}(:\w+)?$/.exec(segment);
     if (!parameter) return segment;
     if (parameter[1] === 'rule') return ':rule{.+}';
-    return parameter[2] ? `:${parameter[1]}{.+${parameter[2]}}` : `:${parameter[1]}`;
+    return parameter[2] ? `:${parameter[1]}{[^/]+${parameter[2]}}` : `:${parameter[1]}`;
   });
   return `/_emulator${segments.join('/')}`;
 }
@@ -87,8 +111,9 @@ async function answer(
   handler: Handler,
 ): Promise<Response> {
   if (!call.open) admit(c, emulated);
+  if (call.method !== 'GET') refuseForeignPage(c, emulated);
   const params = pathParams(rawPath(c.req.url), `/_emulator${call.path}`);
-  const body = call.method === 'GET' ? undefined : readJson(await c.req.text());
+  const body = call.method === 'GET' ? undefined : readJson(await readText(c));
   const open = params.p === undefined ? undefined : emulated.projects.find(params.p);
   if (open) open.answering += 1;
   let result: Answer | Response;
@@ -111,7 +136,7 @@ function admit(c: Controlled['c'], emulated: Emulated): void {
     throw notFound('Control is off: this emulator was started with --no-control.', 'control/off');
   if (emulated.controlToken === undefined) return;
   const token = /^bearer +(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1];
-  if (token === emulated.controlToken) return;
+  if (token !== undefined && isSecret(token, emulated.controlToken)) return;
   throw new ApiError({
     status: 401,
     code: 'Unauthorized',
@@ -119,6 +144,19 @@ function admit(c: Controlled['c'], emulated: Emulated): void {
       'This control call needs the token that the emulator was started with: Authorization: Bearer CONTROL_TOKEN.',
     rule: 'control/token',
     headers: { 'www-authenticate': 'Bearer' },
+  });
+}
+
+/** A page of any origin may send a POST here unasked, though it cannot read the answer; its browser names it. */
+function refuseForeignPage(c: Controlled['c'], { cors }: Emulated): void {
+  const origin = c.req.header('origin');
+  if (origin === undefined || cors === '*' || cors === origin) return;
+  if (URL.parse(origin)?.host === c.req.header('host')) return;
+  throw new ApiError({
+    status: 403,
+    code: 'forbidden_origin',
+    message: `A page of ${origin} may not change this emulator. Start it with --cors ${origin} to let it.`,
+    rule: 'control/own-pages-only',
   });
 }
 

@@ -8,8 +8,8 @@ import { readPlan, writePlan, writeReply } from '../store/faults.ts';
 import { findRoutine } from '../store/routines.ts';
 import { fireByHand } from '../work/firing.ts';
 import { releaseGate } from '../work/withdraw.ts';
-import { notEmulated } from './agents.ts';
-import { readInstant } from './clock.ts';
+import { notEmulated, readAgentName } from './agents.ts';
+import { readDuration, readInstant } from './clock.ts';
 import { type Controlled, controlTurn, projectOf } from './controlled.ts';
 import { type Answer, bodyAs } from './input.ts';
 
@@ -65,7 +65,7 @@ export function release(call: Controlled): Answer {
 
 export function setReply(call: Controlled): Answer {
   const project = projectOf(call);
-  const agent = call.params.agent_name ?? '';
+  const agent = readAgentName(call.params.agent_name ?? '');
   const reply = bodyAs('Reply', call.body);
   if (reply.kind === 'model') {
     throw notEmulated(
@@ -73,6 +73,15 @@ export function setReply(call: Controlled): Answer {
       'kind',
     );
   }
+  if (reply.kind === 'forward' && !URL.canParse(reply.url))
+    throw invalid(
+      `url is ${shown(reply.url)}, which is no address. Write one such as http://127.0.0.1:8088.`,
+      'url',
+      'reply/url-is-http',
+    );
+  for (const [index, turn] of (reply.kind === 'script' ? reply.turns : []).entries())
+    if ('accepted' in turn)
+      readDuration(turn.accepted.after, `turns[${index}].accepted.after`, 'reply/turn-known');
   controlTurn(call, project, 'setAgentReply', () => writeReply(project.world.store, agent, reply));
   return { status: 200, body: { agent, reply } };
 }
@@ -80,7 +89,7 @@ export function setReply(call: Controlled): Answer {
 export function fire(call: Controlled): Answer {
   const project = projectOf(call);
   const { world } = project;
-  const body = bodyAs('FireRequest', call.body ?? {});
+  const body = bodyAs('FireRequest', call.body === undefined ? {} : call.body);
   const name = call.params.routine_name ?? '';
   const routine = findRoutine(world.store, name);
   if (!routine)
@@ -112,14 +121,14 @@ export function fire(call: Controlled): Answer {
     );
   });
   // It is answered here: an advance that is under way lists only what fired by itself.
-  const firing = world.fired.pop();
+  const firing = run && world.fired.pop();
   return {
     status: 200,
     body: {
       routine: name,
       trigger: routine.trigger_name,
       at: isoInstant(world.now),
-      run: run.id,
+      run: run?.id ?? null,
       late: firing?.late ?? false,
     },
   };

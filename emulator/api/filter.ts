@@ -63,7 +63,7 @@ function addClause(filter: Filter, match: RegExpExecArray, text: string): void {
     filter.values.push(...phases);
     return;
   }
-  const column = COLUMNS[field];
+  const column = Object.hasOwn(COLUMNS, field) ? COLUMNS[field] : undefined;
   const numeric = NUMBERS.has(field);
   if (
     !column ||

@@ -26,6 +26,7 @@ export function requestId(request: Request): string {
 }
 
 export function decode(segment: string): string {
+  if (!segment.includes('%')) return segment;
   try {
     return decodeURIComponent(segment);
   } catch {
@@ -49,6 +50,14 @@ export class Disconnected extends TypeError {
 
 export function toResponse(answer: Answer, now: number, id: string): Response {
   // A plain object: node-server writes it as it is, and need not read a Headers back.
+  if (answer.body !== undefined && answer.headers === undefined) {
+    const headers = {
+      'x-foundrite-now': isoInstant(now),
+      'x-request-id': id,
+      'content-type': 'application/json',
+    };
+    return new Response(JSON.stringify(answer.body), { status: answer.status, headers });
+  }
   const headers: Record<string, string> = {
     ...answer.headers,
     'x-foundrite-now': isoInstant(now),

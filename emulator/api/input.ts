@@ -1,7 +1,7 @@
 /** What a handler is given, and what it answers. Everything is parsed here, at the edge; inside, nothing is checked again. */
 import { parse, type SchemaName, type SchemaValue } from '../../contracts/openapi.ts';
 import { type Instant, isoSeconds, unixSeconds } from '../clock.ts';
-import { ApiError, invalid, shown } from '../errors.ts';
+import { invalid, shown } from '../errors.ts';
 import type { Project } from '../projects.ts';
 
 export interface Input {
@@ -54,30 +54,19 @@ export interface Operation {
   subject?(input: Input, answer: Answer): Subject | undefined;
 }
 
-/** Parses the JSON text of a body; an empty one is undefined. */
-export function readJson(text: string): unknown {
-  if (text.trim() === '') return undefined;
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new ApiError({
-      status: 400,
-      code: 'invalid_request',
-      message: `The body is not JSON: ${(error as Error).message}. Send one JSON object.`,
-      rule: 'request/body-is-json',
-    });
-  }
-}
-
-/** A body of a named schema of openapi.yaml, or the 400 that names field, value and rule. */
-export function bodyAs<Name extends SchemaName>(schema: Name, body: unknown): SchemaValue<Name> {
+/** A body, or the parameter at `at`, of a named schema of openapi.yaml, or the 400 that names field, value and rule. */
+export function bodyAs<Name extends SchemaName>(
+  schema: Name,
+  body: unknown,
+  at = '',
+): SchemaValue<Name> {
   if (body === undefined)
     throw invalid(
       'This request needs a JSON body. Send one JSON object.',
       undefined,
       'request/body-required',
     );
-  const parsed = parse(schema, body);
+  const parsed = parse(schema, body, at);
   if (parsed.kind === 'ok') return parsed.value;
   throw invalid(
     parsed.message,

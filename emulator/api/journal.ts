@@ -1,6 +1,6 @@
 /** The journal over HTTP: pages, a long poll, and the canonical form that two replays are compared by. */
 import { createHash } from 'node:crypto';
-import { isoInstant } from '../clock.ts';
+import { isoInstant, SECOND } from '../clock.ts';
 import { invalid, shown } from '../errors.ts';
 import type { Project } from '../projects.ts';
 import { firstSeq, type JournalQuery, type JournalRow, readLines } from '../store/journal.ts';
@@ -28,14 +28,9 @@ export async function readJournal(call: Controlled, project: Project): Promise<A
     routine: query.routine,
   };
   const { store } = project.world;
+  const waitMs = readWait(query.wait);
   let rows = readLines(store, asked);
-  if (rows.length === 0 && query.wait !== undefined) {
-    const waitMs = Math.min(
-      /^\d+$/.test(query.wait)
-        ? Number(query.wait) * 1_000
-        : readDuration(query.wait, 'wait', 'journal/wait-is-a-duration'),
-      WAIT_MAX_MS,
-    );
+  if (rows.length === 0 && waitMs !== undefined) {
     const peek = call.c.req.header('x-foundrite-peek') !== undefined;
     rows = await waitForLines(project, asked, waitMs, peek);
   }
@@ -55,6 +50,15 @@ export async function readJournal(call: Controlled, project: Project): Promise<A
   };
   if (canonical) body.hash = canonicalHash(project);
   return { status: 200, body };
+}
+
+/** An empty one is none, as everywhere. */
+function readWait(text: string | undefined): number | undefined {
+  if (text === undefined || text === '') return undefined;
+  const ms = /^\d+$/.test(text)
+    ? Number(text) * SECOND
+    : readDuration(text, 'wait', 'journal/wait-is-a-duration');
+  return Math.min(ms, WAIT_MAX_MS);
 }
 
 function wholeNumber(

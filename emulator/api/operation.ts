@@ -6,13 +6,12 @@ import { ApiError } from '../errors.ts';
 import { altered, type Fault, injectedBody } from '../faults.ts';
 import type { Project } from '../projects.ts';
 import { cutBody } from '../store/journal.ts';
-import { choose, requireToken, requireVersionAndHeader } from './admit.ts';
+import { choose, type Route, requireToken, requireVersionAndHeader } from './admit.ts';
+import { passedOn } from './agents.ts';
+import { readJson, readText } from './body.ts';
 import { readProjectName } from './controlled.ts';
 import { type AppContext, Disconnected, decode, rawPath, requestId, toResponse } from './http.ts';
-import { type Answer, type Input, type Operation, readJson, type Subject } from './input.ts';
-
-/** Larger bodies are refused before they are read into the world. */
-const BODY_BYTES_MAX = 16 * 1024 * 1024;
+import type { Answer, Input, Operation, Subject } from './input.ts';
 
 /** How many repeated reads are remembered per world. */
 const READS_MAX = 1_000;
@@ -23,13 +22,13 @@ const GATEWAY_CUT_MS = 2 * MINUTE;
 export function answerOperation(
   c: AppContext,
   emulated: Emulated,
-  operations: Operation[],
-  path: string,
+  route: Route,
 ): Response | Promise<Response> {
-  const name = readProjectName(decode(rawPath(c.req.url).split('/')[3] ?? ''));
+  const segments = rawPath(c.req.url).split('/');
+  const name = readProjectName(decode(segments[3] ?? ''));
   const principal = requireToken(c, emulated, emulated.projects.find(name));
   const project = emulated.projects.get(name);
-  const { operation, params } = choose(c, operations, path);
+  const { operation, params } = choose(c, route, segments);
   const { world } = project;
   const question = c.req.url.indexOf('?');
   const query = new URLSearchParams(question < 0 ? '' : c.req.url.slice(question));
@@ -77,18 +76,6 @@ interface Requested {
   input: Input;
   text: string;
   principal: string;
-}
-
-async function readText(c: AppContext): Promise<string> {
-  const length = Number(c.req.header('content-length') ?? 0);
-  const text = length > BODY_BYTES_MAX ? undefined : await c.req.text();
-  if (text !== undefined && Buffer.byteLength(text) <= BODY_BYTES_MAX) return text;
-  throw new ApiError({
-    status: 413,
-    code: 'request_too_large',
-    message: `The body has more than ${BODY_BYTES_MAX} bytes. Send less.`,
-    rule: 'request/body-max',
-  });
 }
 
 function perform(request: Requested): Answer | Promise<Answer> {
@@ -221,11 +208,7 @@ async function throughOwnFault(fault: Fault, request: Requested): Promise<Answer
     case 'ok':
       return perform(request);
     case 'status': {
-      const headers = {
-        'content-type': 'application/json',
-        ...fault.headers,
-        'x-foundrite-body-by': 'fault',
-      };
+      const headers = { ...passedOn(fault.headers), 'x-foundrite-body-by': 'fault' };
       return { status: fault.status, text: injectedBody(fault), headers };
     }
     case 'timeout':
@@ -237,7 +220,12 @@ async function throughOwnFault(fault: Fault, request: Requested): Promise<Answer
     case 'disconnect':
       return hangUp(request);
     case 'lose_response':
-      await perform(request);
+      try {
+        await perform(request);
+      } catch (error) {
+        // A refusal is an answer too, and is lost like any other.
+        if (!(error instanceof ApiError)) throw error;
+      }
       return hangUp(request);
     case 'slow_body':
     case 'garble':

@@ -32,7 +32,7 @@ function profileOf(base: Profile | undefined, change: ProfileChange): Profile {
 
 export function create(call: Controlled): Answer {
   const { emulated } = call;
-  const body = bodyAs('ProjectCreate', call.body ?? {});
+  const body = bodyAs('ProjectCreate', call.body === undefined ? {} : call.body);
   const byDefault = emulated.projects.madeByDefault(readProjectName(call.params.p ?? ''));
   const project = emulated.projects.create({
     ...byDefault,
@@ -60,13 +60,13 @@ export function update(call: Controlled): Answer {
 }
 
 export function remove(call: Controlled): Answer {
-  call.emulated.projects.delete(call.params.p ?? '');
+  call.emulated.projects.delete(readProjectName(call.params.p ?? ''));
   return { status: 204 };
 }
 
 export function reset(call: Controlled): Answer {
   const project = projectOf(call);
-  const { snapshot } = bodyAs('ProjectReset', call.body ?? {});
+  const { snapshot } = bodyAs('ProjectReset', call.body === undefined ? {} : call.body);
   call.emulated.projects.reset(project, snapshot);
   return { status: 200, body: viewProject(project) };
 }
@@ -119,6 +119,11 @@ export function takeSnapshot(call: Controlled): Answer {
   return { status: 200, body: { ...taken, now: isoInstant(taken.now) } };
 }
 
+function statusOf(projects: { stuck: unknown[]; unwritable: string | null }[]): string {
+  if (projects.some((project) => project.unwritable !== null)) return 'unwritable';
+  return projects.some((project) => project.stuck.length > 0) ? 'stuck' : 'ok';
+}
+
 export function health(emulated: Emulated): Record<string, unknown> {
   const projects = emulated.projects.list().map((project) => ({
     name: project.world.project,
@@ -130,13 +135,14 @@ export function health(emulated: Emulated): Record<string, unknown> {
       error: row.error,
     })),
     switches: changedSwitches(project.world.profile),
+    unwritable: project.world.unwritable ?? null,
   }));
   const assumed = ASSUMED_SWITCHES.map((name) => ({
     rule: SWITCHES[name].rule,
     value: emulated.profile.switches[name],
   }));
   return {
-    status: projects.some((project) => project.stuck.length > 0) ? 'stuck' : 'ok',
+    status: statusOf(projects),
     version: emulated.version,
     projects,
     limits: { ...emulated.profile.settings },

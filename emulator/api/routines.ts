@@ -154,9 +154,11 @@ function routineCursor(world: World, after: string): number {
 
 function remove(input: Input): Answer {
   const { world, engine } = input.project;
-  const routine = findRoutine(world.store, nameOf(input));
+  const name = readName(nameOf(input), false);
+  const routine = findRoutine(world.store, name);
   if (!routine) {
-    if (world.profile.switches.delete_missing === '404') existing(world, nameOf(input));
+    if (world.profile.switches.delete_missing === '404')
+      existing(world, name, 'routine/delete-missing');
     return { status: 204 };
   }
   disarm(world, routine);

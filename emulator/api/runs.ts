@@ -29,13 +29,14 @@ export function nameOf(input: Input): string {
   return input.params.routine_name ?? '';
 }
 
-export function existing(world: World, name: string): RoutineRow {
+export function existing(
+  world: World,
+  name: string,
+  rule = 'routine/unknown-answers-404',
+): RoutineRow {
   const routine = findRoutine(world.store, name);
   if (routine) return routine;
-  throw notFound(
-    `There is no routine '${name}' in project '${world.project}'.`,
-    'routine/unknown-answers-404',
-  );
+  throw notFound(`There is no routine '${name}' in project '${world.project}'.`, rule);
 }
 
 export function dispatch(input: Input): Answer {

@@ -75,8 +75,8 @@ export function dueAfter(store: Store, row: DueRow): DueRow | undefined {
   return next?.due_at === row.due_at && next.class === row.class ? next : undefined;
 }
 
-/** Where rows lie that are due only when something else ends: a delivery that waits for a worker. */
-export const PARKED: Instant = 8_000_000_000_000_000;
+/** Where rows lie that are due only when something else ends: a delivery that waits for a worker. No clock comes there. */
+export const PARKED: Instant = Number.MAX_SAFE_INTEGER;
 
 /** The next thing that follows from the past, whoever waits for it. */
 export function nextConsequence(store: Store): DueRow | undefined {

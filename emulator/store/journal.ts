@@ -59,8 +59,9 @@ export function readLines(store: Store, query: JournalQuery): JournalRow[] {
   const where = ['seq > ?'];
   const values: unknown[] = [query.after];
   if (query.kinds && query.kinds.length > 0) {
-    where.push(`kind IN (${query.kinds.map(() => '?').join(', ')})`);
-    values.push(...query.kinds);
+    // One statement for any number of kinds, and no limit of SQLite's on how many.
+    where.push('kind IN (SELECT value FROM json_each(?))');
+    values.push(JSON.stringify(query.kinds));
   }
   if (query.run !== undefined) {
     where.push('run = ?');

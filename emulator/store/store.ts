@@ -1,8 +1,19 @@
 /** Opens a world's database. Each resource keeps its table, its row type and its statements in a file beside this one. */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Database, Statement } from 'better-sqlite3';
 import { AGENT_TABLES } from './agents.ts';
 import { ATTEMPT_TABLES } from './attempts.ts';
@@ -29,7 +40,7 @@ const TABLES = [
   FAULT_TABLES,
 ];
 
-/** A folder, file or disk that cannot be used: the command line ends with 14 and this sentence. */
+/** A folder, file or disk that cannot be used, with what to do: the command line ends with 14, an answer is 507. */
 export class StoreError extends Error {
   override name = 'StoreError';
 }
@@ -98,11 +109,11 @@ function openFile(
 ): Database {
   try {
     if (!existsSync(path)) {
-      // Written whole under another name and then moved, so that a killed start leaves no half-made world.
-      const draft = `${path}.${process.pid}.new`;
-      writeFileSync(draft, templateImage(open), { mode: 0o600 });
-      renameSync(draft, path);
+      // A deletion that was killed half-way may have left a log: it must not be played into the new world.
+      removeWorld(path);
+      writeWhole(path, (draft) => writeFileSync(draft, templateImage(open), { mode: 0o600 }));
     }
+    requireWritable(path);
     const db = open(path);
     // Exclusive before WAL: the write-ahead log then needs no shared memory, and a second process is refused.
     db.pragma('busy_timeout = 0');
@@ -120,6 +131,24 @@ function openFile(
     return db;
   } catch (error) {
     throw refusal(path, error);
+  }
+}
+
+/** SQLite opens what it may not write all the same, and fails later with less to say. */
+function requireWritable(path: string): void {
+  accessSync(path, constants.R_OK | constants.W_OK);
+}
+
+/** Written under another name and then moved, so that neither a full disk nor a kill leaves half a file. */
+function writeWhole(path: string, write: (draft: string) => void): void {
+  const draft = `${path}.new`;
+  try {
+    rmSync(draft, { force: true });
+    write(draft);
+    renameSync(draft, path);
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw error;
   }
 }
 
@@ -142,7 +171,16 @@ export function isStored(dataDir: string, project: string): boolean {
 /** Removes the files of a project's world. */
 export function removeStored(dataDir: string, project: string): void {
   const path = filePath(dataDir, project);
-  for (const suffix of ['', '-wal', '-journal', '-shm']) rmSync(path + suffix, { force: true });
+  try {
+    removeWorld(path);
+  } catch (error) {
+    throw refusal(path, error);
+  }
+}
+
+function removeWorld(path: string): void {
+  for (const suffix of ['', '-wal', '-journal', '-shm', '.new'])
+    rmSync(path + suffix, { force: true });
   rmSync(snapshotFolder(path), { recursive: true, force: true });
 }
 
@@ -159,7 +197,11 @@ export function snapshotFolder(path: string): string {
 export function lockFolder(dataDir: string): { close(): void } {
   try {
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-    const lock = openDatabase()(join(dataDir, 'foundrite.lock'));
+    const path = join(dataDir, 'foundrite.lock');
+    // SQLite makes files by the umask; what lies here is its owner's alone.
+    // Not when it is there: closing any handle of a file lets go of the locks that this process has on it.
+    if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
+    const lock = openDatabase()(path);
     lock.pragma('locking_mode = EXCLUSIVE');
     lock.pragma('busy_timeout = 0');
     lock.exec('BEGIN EXCLUSIVE; COMMIT');
@@ -172,14 +214,16 @@ export function lockFolder(dataDir: string): { close(): void } {
 /** The projects whose worlds lie in a folder. */
 export function storedProjects(dataDir: string): string[] {
   return storedWorlds(dataDir).flatMap((path) => {
-    const db = openDatabase()(path);
+    let db: Database | undefined;
     try {
+      requireWritable(path);
+      db = openDatabase()(path);
       const row = db.prepare('SELECT project FROM world').get() as { project: string } | undefined;
       return row ? [row.project] : [];
     } catch (error) {
       throw refusal(path, error);
     } finally {
-      db.close();
+      db?.close();
     }
   });
 }
@@ -187,14 +231,32 @@ export function storedProjects(dataDir: string): string[] {
 function refusal(path: string, error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   const { code = '', message } = error as { code?: string; message: string };
-  if (code === 'SQLITE_BUSY') {
-    return new StoreError(
-      `Another process is using ${path}. Stop it, or choose another --data-dir.`,
-    );
-  }
-  return new StoreError(
-    `${path} cannot be used: ${message} (${code}). Check that the folder is there and may be written.`,
-  );
+  return new StoreError(sentenceOf(path, code, message));
+}
+
+const FULL = /^(?:SQLITE_FULL|ENOSPC|EDQUOT)$/;
+const NOT_ALLOWED = /^(?:SQLITE_(?:READONLY|CANTOPEN|PERM)|EROFS$|EACCES$|EPERM$)/;
+const NO_FOLDER = /^(?:EEXIST|ENOTDIR)$/;
+
+function sentenceOf(path: string, code: string, message: string): string {
+  if (code === 'SQLITE_BUSY')
+    return `Another process is using ${path}. Stop it, or choose another --data-dir.`;
+  if (FULL.test(code))
+    return `The disk of ${path} is full. Make room on it, or choose another --data-dir.`;
+  if (NOT_ALLOWED.test(code))
+    return `${path} cannot be written: ${message}. Allow it for this user, or choose another --data-dir.`;
+  if (NO_FOLDER.test(code))
+    return `${path} is no folder, or lies below a file: ${message}. Choose another --data-dir.`;
+  return `${path} cannot be used: ${message} (${code}). Check its disk, or choose another --data-dir.`;
+}
+
+/** What an error of a statement says of the disk; undefined when it says nothing of it. */
+export function storeErrorOf(store: Store, error: unknown): StoreError | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  if (error instanceof StoreError) return error;
+  if (typeof code !== 'string' || !/^SQLITE_(?:FULL|READONLY|IOERR|CANTOPEN)/.test(code))
+    return undefined;
+  return refusal(store.path ?? 'the memory of this process', error);
 }
 
 /** The worlds that lie in a folder. */
@@ -205,36 +267,46 @@ function storedWorlds(dataDir: string): string[] {
     .map((name) => join(dataDir, name));
 }
 
-/** Writes a consistent copy of the database to a file that is not there yet. */
+/** Writes a consistent copy of the database to a file; one that is there already stays as it is until the copy is whole. */
 export function copyTo(store: Store, path: string): void {
-  rmSync(path, { force: true });
-  store.sql('VACUUM INTO ?').run(path);
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    writeWhole(path, (draft) => {
+      // An empty file is as good to SQLite as none, and is its owner's alone.
+      writeFileSync(draft, '', { mode: 0o600, flag: 'wx' });
+      store.sql('VACUUM INTO ?').run(draft);
+    });
+  } catch (error) {
+    throw refusal(path, error);
+  }
 }
 
-/** Replaces every row with those of a copy, in the open handle: prepared statements and the lock stay as they are. */
-export function copyFrom(store: Store, path: string): void {
+/** Does something while a copy is attached. */
+export function withCopy<T>(store: Store, path: string, work: () => T): T {
   store.sql('ATTACH DATABASE ? AS copy').run(path);
   try {
-    store.db.transaction(() => {
-      for (const table of tableNames(store)) {
-        store.db.exec(
-          `DELETE FROM main."${table}"; INSERT INTO main."${table}" SELECT * FROM copy."${table}"`,
-        );
-      }
-    })();
+    return work();
   } finally {
     store.db.exec('DETACH DATABASE copy');
+  }
+}
+
+/** Replaces every row with those of the attached copy, in the open handle: prepared statements and the lock stay as they are. */
+export function takeCopy(store: Store): void {
+  for (const table of tableNames(store)) {
+    store.db.exec(
+      `DELETE FROM main."${table}"; INSERT INTO main."${table}" SELECT * FROM copy."${table}"`,
+    );
   }
 }
 
 /** Where the clock of a copy stands. */
 export function nowOfCopy(store: Store, path: string): number {
-  store.sql('ATTACH DATABASE ? AS copy').run(path);
-  try {
-    return (store.db.prepare('SELECT now FROM copy.world').get() as { now: number }).now;
-  } finally {
-    store.db.exec('DETACH DATABASE copy');
-  }
+  return withCopy(
+    store,
+    path,
+    () => (store.db.prepare('SELECT now FROM copy.world').get() as { now: number }).now,
+  );
 }
 
 /** Empties every table. */

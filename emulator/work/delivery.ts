@@ -373,7 +373,9 @@ export function freeQueued(world: World): void {
 
 function wakeParked(world: World, ref: string, run: RunRow): void {
   cancelDue(world.store, ref);
-  queueAttempt(world, run, world.now);
+  // A delivery queues as long as queue_delay says, whatever else it waited for meanwhile.
+  const queuedUntil = run.triggered_at + world.profile.settings.queue_delay;
+  queueAttempt(world, run, run.attempts > 0 ? world.now : Math.max(world.now, queuedUntil));
 }
 
 function arrive(world: World, item: DueRow, context: DeliveryContext): void {

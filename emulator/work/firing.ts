@@ -89,16 +89,21 @@ function fireTrigger(world: World, item: DueRow): void {
   } else if (trigger.type === 'timer') {
     markTimerFired(world, routine, trigger);
   }
-  if (world.profile.switches.overlap === 'skip' && openRuns(world.store, routine.key).length > 0) {
-    world.record({
-      kind: 'missed',
-      routine: routine.name,
-      data: { trigger: routine.trigger_name, why: 'overlap', count: 1 },
-    });
-    return;
-  }
+  if (isSkipped(world, routine)) return;
   const source = trigger.type === 'timer' ? 'timer_delivery' : 'schedule_delivery';
   makeRun(world, routine, { source, scheduledFireAt: item.due_at, identifiedBy: item.due_at });
+}
+
+/** Whether the firing makes no run, because an earlier one is under way and `overlap` is skip; it is counted as missed. */
+function isSkipped(world: World, routine: RoutineRow): boolean {
+  if (world.profile.switches.overlap !== 'skip') return false;
+  if (openRuns(world.store, routine.key).length === 0) return false;
+  world.record({
+    kind: 'missed',
+    routine: routine.name,
+    data: { trigger: routine.trigger_name, why: 'overlap', count: 1 },
+  });
+  return true;
 }
 
 /** A timer fires once. How its routine shows that it is over is assumed (switch `after_timer`). */
@@ -191,7 +196,10 @@ const SOURCE_OF: Record<TriggerType, AttemptSource> = {
   custom: 'event_fire',
 };
 
-/** A trigger's instant, or its event, by control. A timer that was fired by hand is over. */
+/**
+ * A trigger's instant, or its event, by control. A timer that was fired by hand is over. Undefined where the firing makes
+ * no run.
+ */
 export function fireByHand(
   world: World,
   routine: RoutineRow,
@@ -202,6 +210,7 @@ export function fireByHand(
     disarm(world, routine);
     markTimerFired(world, routine, trigger);
   }
+  if (isSkipped(world, routine)) return undefined;
   return makeRun(world, routine, { source: SOURCE_OF[trigger.type], ...request });
 }
 

@@ -31,16 +31,21 @@ export function releaseGate(world: World, name: string, engine: Engine): number 
 /** After a restart: attempts that were open when the process ended count, and are retried as the policy allows. */
 export function settleInterrupted(world: World, context: DeliveryContext): void {
   for (const attempt of openAttempts(world.store)) {
-    const pending =
-      attempt.pending === null
-        ? undefined
-        : (JSON.parse(attempt.pending) as { kind: string; gate?: string });
+    // What waits for an instant or a gate lies in the store and goes on; a call that was under way is gone.
+    if (attempt.pending !== null) continue;
     const run = findRun(world.store, attempt.run_seq);
     assert(run);
-    // What waits for an instant or a gate lies in the store and goes on; a call that was under way is gone.
-    if (pending?.kind === 'held' && pending.gate !== undefined)
-      context.engine.held(attempt.seq, pending.gate);
-    else if (pending === undefined) conclude(world, run, attempt, { kind: 'interrupted' }, context);
+    conclude(world, run, attempt, { kind: 'interrupted' }, context);
+  }
+}
+
+/** Tells a new engine, or one that has forgotten all, which calls are held by gates. */
+export function holdAgain(world: World, engine: Engine): void {
+  for (const attempt of openAttempts(world.store)) {
+    if (attempt.pending === null) continue;
+    const pending = JSON.parse(attempt.pending) as { kind: string; gate?: string };
+    if (pending.kind === 'held' && pending.gate !== undefined)
+      engine.held(attempt.seq, pending.gate);
   }
 }
 
