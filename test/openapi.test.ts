@@ -168,6 +168,22 @@ test('requests to the service are open, and control requests are closed', () => 
   expect(wrong).toEqual([]);
 });
 
+test('what code checks in place of a schema is there, and the names that it lists are those of the operations', () => {
+  const marked = [...nodes(schemas)].filter(
+    ([, node]) => node['x-foundrite-in-code'] !== undefined,
+  );
+  const absent = marked.filter(([, node]) =>
+    node['x-foundrite-in-code'].some((keyword: string) => node[keyword] === undefined),
+  );
+  const known = operations().filter(({ tag }) => tag !== 'Control');
+
+  expect(marked.length).toBeGreaterThan(5);
+  expect(absent).toEqual([]);
+  expect(schemas.OperationFaultEntry.properties.operation.enum.toSorted()).toEqual(
+    known.map(({ operationId }) => operationId).toSorted(),
+  );
+});
+
 /** Each has its reason in the document. */
 const OPTIONAL = [
   'Error.details',
@@ -804,6 +820,7 @@ const ANSWERS: [string, number, unknown][] = [
           clock,
           faults: [armed],
           stuck: [{ at: now, item: 'attempt run-1', error: 'boom' }],
+          unwritable: null,
           switches: {},
         },
       ],

@@ -199,7 +199,7 @@ const TABLE: Record<string, [Probe, Record<string, unknown>]> = {
       const answer = await foundry.delete('/routines/ghost');
       return answer.rule ?? answer.status;
     },
-    { '204': 204, '404': 'routine/unknown-answers-404' },
+    { '204': 204, '404': 'routine/delete-missing' },
   ],
   routine_names: [
     async (foundry) => [

@@ -8,13 +8,8 @@ import { join } from 'node:path';
 import { connect as tlsConnect } from 'node:tls';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { type Certificate, loadCertificate } from '../emulator/certificate.ts';
-import {
-  HEADER_BYTES_MAX,
-  ListenError,
-  type ServeOptions,
-  type Serving,
-  serve,
-} from '../emulator/server.ts';
+import { ListenError, type ServeOptions, type Serving, serve } from '../emulator/server.ts';
+import { HEADER_BYTES_MAX } from '../emulator/unasked.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'foundrite-test-'));
 let certificate: Certificate;

@@ -857,3 +857,38 @@ test('a cron stays usable when the rule for its days is changed', async ({ found
     'ok',
   ]);
 });
+
+describe('at the end of time', () => {
+  /** The last instant of JavaScript. */
+  const END = 8_640_000_000_000_000;
+
+  test('a poll for what never comes ends', async () => {
+    const foundry = openFoundry({ now: END - 700_000, agents: { digest: {} } });
+    await foundry.routine('r', cron('0 7 * * *'));
+
+    const polled = await foundry.get(
+      '/_emulator/projects/tests/journal?run=none&routine=r&wait=0s',
+    );
+
+    expect([polled.status, polled.body.entries]).toEqual([200, []]);
+  });
+
+  test('the clock stands still, and what waits for later waits', async () => {
+    const host = manualClock(START);
+    const foundry = openFoundry({ host, now: END - 500, rate: 1, skip: false });
+    await foundry.clock();
+    host.tick(60_000);
+
+    expect((await foundry.clock()).now).toBe('+275760-09-13T00:00:00.000Z');
+    expect((await foundry.get('/routines')).status).toBe(200);
+  });
+
+  test('a delay that ends after it ends with it', async () => {
+    const foundry = openFoundry();
+    await foundry.faults({ operation: 'listRoutines', fault: { delay: '99999999d' } });
+    const get = foundry.inFlight('GET', '/routines');
+
+    expect((await get).status).toBe(200);
+    expect((await foundry.clock()).now).toBe('+275760-09-13T00:00:00.000Z');
+  });
+});

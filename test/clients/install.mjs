@@ -22,6 +22,9 @@ export function pythonOf(version) {
   );
 }
 
+/** Not a client of ours: it tries the emulator against openapi.yaml. */
+export const SCHEMATHESIS = 'schemathesis';
+
 export function installJavaScript() {
   const lock = readFileSync(join(CLIENTS, 'package-lock.json'), 'utf8');
   unlessDone(join(CLIENTS, 'node_modules'), lock, 'the JavaScript clients', () => {
@@ -34,24 +37,29 @@ export function installJavaScript() {
 export function installPython() {
   const python = findPython();
   if (python.command === undefined) return python.reason;
-  for (const version of PYTHON_VERSIONS) {
+  for (const version of [...PYTHON_VERSIONS, SCHEMATHESIS]) {
     const folder = join(CLIENTS, '.venv', version);
     const pins = join(CLIENTS, 'requirements', `${version}.txt`);
     // The interpreter that it was made with may have gone.
     if (!existsSync(pythonOf(version))) rmSync(folder, { recursive: true, force: true });
-    unlessDone(folder, readFileSync(pins, 'utf8'), `the Python client ${version}`, () => {
-      rmSync(folder, { recursive: true, force: true });
-      run(python.command, ['-m', 'venv', folder]);
-      run(pythonOf(version), [
-        '-m',
-        'pip',
-        'install',
-        '--quiet',
-        '--disable-pip-version-check',
-        '--requirement',
-        pins,
-      ]);
-    });
+    unlessDone(
+      folder,
+      readFileSync(pins, 'utf8'),
+      `${version === SCHEMATHESIS ? '' : 'the Python client '}${version}`,
+      () => {
+        rmSync(folder, { recursive: true, force: true });
+        run(python.command, ['-m', 'venv', folder]);
+        run(pythonOf(version), [
+          '-m',
+          'pip',
+          'install',
+          '--quiet',
+          '--disable-pip-version-check',
+          '--requirement',
+          pins,
+        ]);
+      },
+    );
   }
   return undefined;
 }
