@@ -53,8 +53,8 @@ function systemRoots(): string[] {
   return texts.filter((text) => text !== undefined).slice(0, 1);
 }
 
-/** REQUESTS_CA_BUNDLE may name a folder of certificates, too. */
-function readBundle(path: string): string | undefined {
+/** The certificates of a file, or of a folder, which REQUESTS_CA_BUNDLE may name; undefined if it cannot be read. */
+export function readBundle(path: string): string | undefined {
   try {
     if (!statSync(path).isDirectory()) return readFileSync(path, 'utf8');
     const files = readdirSync(path).filter((file) => /\.(pem|crt|cer|\d+)$/.test(file));

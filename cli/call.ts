@@ -1,6 +1,6 @@
 /** Calls to an emulator that runs elsewhere. What goes wrong becomes an exit code and a sentence. */
 import { EXIT, Exit, usage } from './exit.ts';
-import { DEFAULT_HOST, DEFAULT_PORT } from './options.ts';
+import { DEFAULT_HOST, DEFAULT_PORT, DEFAULT_PROJECT } from './flags.ts';
 
 export interface CallFlags {
   url?: string;
@@ -27,7 +27,7 @@ export function targetOf(flags: CallFlags, variables: NodeJS.ProcessEnv = proces
       `--url is "${written}": write where the emulator listens, like http://127.0.0.1:3686.`,
     );
   }
-  const project = flags.project ?? (variables.FOUNDRITE_PROJECT || 'local');
+  const project = flags.project ?? (variables.FOUNDRITE_PROJECT || DEFAULT_PROJECT);
   return {
     url: url.origin,
     project,

@@ -2,7 +2,7 @@
 
 /** The agent that project `local` starts with. */
 export const DEMO_AGENT = 'demo-agent';
-const LOOPBACK = ['localhost', '127.0.0.1', '::1'];
+export const LOOPBACK = ['localhost', '127.0.0.1', '::1'];
 const ENDPOINTS = ['AZURE_AI_PROJECT_ENDPOINT', 'FOUNDRY_PROJECT_ENDPOINT', 'PROJECT_ENDPOINT'];
 /** What the usual clients read: Node, OpenSSL and httpx, requests, curl. */
 export const BUNDLE_VARIABLES = [
@@ -12,7 +12,7 @@ export const BUNDLE_VARIABLES = [
   'CURL_CA_BUNDLE',
 ];
 /** Each of these alone keeps DefaultAzureCredential busy with real Azure for seconds, or leads it past our endpoint. */
-const AZURE_SECRETS = [
+export const AZURE_SECRETS = [
   'AZURE_CLIENT_SECRET',
   'AZURE_CLIENT_CERTIFICATE_PATH',
   'AZURE_USERNAME',
@@ -20,7 +20,7 @@ const AZURE_SECRETS = [
   'AZURE_FEDERATED_TOKEN_FILE',
 ];
 /** With it set, IDENTITY_ENDPOINT is taken for Service Fabric's, which speaks another protocol. */
-const SERVICE_FABRIC = 'IDENTITY_SERVER_THUMBPRINT';
+export const SERVICE_FABRIC = 'IDENTITY_SERVER_THUMBPRINT';
 
 export interface ChangeOptions {
   env: NodeJS.ProcessEnv;

@@ -2,7 +2,7 @@
 import { isoInstant, parseDuration } from '../emulator/clock.ts';
 import { type CallFlags, callJson, targetOf } from './call.ts';
 import { EXIT, usage } from './exit.ts';
-import { instant } from './options.ts';
+import { instant } from './values.ts';
 
 export interface ClockFlags extends CallFlags {
   to?: string;

@@ -1,12 +1,13 @@
 /** foundrite.yaml: the flags of `start` under their own names, and what only a file can say (agents, faults). */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { usage } from './exit.ts';
+import { type Exit, usage } from './exit.ts';
+import { near } from './near.ts';
 
 export const CONFIGURATION_FILE = 'foundrite.yaml';
 
 /** Keys as `options.ts` asks for them; `switches`, `settings` and `tls_names` are the plurals that read better in a file. */
-const KEYS = [
+export const KEYS = [
   'port',
   'host',
   'data_dir',
@@ -28,9 +29,13 @@ const KEYS = [
   'cors',
   'journal_max',
   'log_level',
+  // These three are for the command of "exec".
+  'project',
+  'keep_azure_env',
+  'identity',
 ];
-const PATHS = ['data_dir', 'cert', 'key', 'ready_file'];
-const PLURALS: Record<string, string> = {
+export const PATHS = ['data_dir', 'cert', 'key', 'ready_file'];
+export const PLURALS: Record<string, string> = {
   switches: 'switch',
   settings: 'setting',
   tls_names: 'tls_name',
@@ -38,48 +43,87 @@ const PLURALS: Record<string, string> = {
 
 export interface Configuration {
   path: string;
+  /** Whether there is such a file. */
+  there: boolean;
   value(name: string): unknown;
   agents: Record<string, unknown> | undefined;
   faults: unknown[] | undefined;
 }
 
-/** The file named, or foundrite.yaml of this folder if there is one. */
-export async function readConfiguration(named: unknown): Promise<Configuration> {
+/**
+ * The file named, or foundrite.yaml of this folder if there is one. What is wrong goes to `onProblem`; where that does not throw,
+ * the rest of the file counts.
+ */
+export async function readConfiguration(
+  named: unknown,
+  onProblem: (problem: Exit) => void,
+): Promise<Configuration> {
   const path = typeof named === 'string' && named !== '' ? named : CONFIGURATION_FILE;
   if (!existsSync(path)) {
     if (path !== CONFIGURATION_FILE)
-      throw usage(`The configuration "${path}" (--config, FOUNDRITE_CONFIG) is not there.`);
-    return configurationOf(path, {});
+      onProblem(usage(`The configuration "${path}" (--config, FOUNDRITE_CONFIG) is not there.`));
+    return configurationOf(path, {}, onProblem);
   }
-  const { parseDocument } = await import('yaml');
-  const document = parseDocument(readFileSync(path, 'utf8'), { version: '1.2', uniqueKeys: true });
-  const error = document.errors[0];
-  if (error) throw usage(`${path} is not YAML: ${error.message.trim()}`);
-  const content: unknown = document.toJS() ?? {};
-  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
-    throw usage(`${path} holds no mapping: write lines like "port: 3686".`);
-  }
-  return configurationOf(path, content as Record<string, unknown>);
+  return configurationOf(path, await contentOf(path, onProblem), onProblem);
 }
 
-function configurationOf(path: string, content: Record<string, unknown>): Configuration {
+async function contentOf(
+  path: string,
+  onProblem: (problem: Exit) => void,
+): Promise<Record<string, unknown>> {
+  const { parseDocument } = await import('yaml');
+  let written: string;
+  try {
+    written = readFileSync(path, 'utf8');
+  } catch (error) {
+    onProblem(usage(`${path} cannot be read: ${(error as Error).message}.`));
+    return {};
+  }
+  const document = parseDocument(written, { version: '1.2', uniqueKeys: true });
+  const error = document.errors[0];
+  if (error) {
+    onProblem(usage(`${path} is not YAML: ${error.message.trim()}`));
+    return {};
+  }
+  const content: unknown = document.toJS() ?? {};
+  if (!isMapping(content)) {
+    onProblem(usage(`${path} holds no mapping: write lines like "port: 3686".`));
+    return {};
+  }
+  return content;
+}
+
+function configurationOf(
+  path: string,
+  content: Record<string, unknown>,
+  onProblem: (problem: Exit) => void,
+): Configuration {
   const values = new Map<string, unknown>();
   let agents: Record<string, unknown> | undefined;
   let faults: unknown[] | undefined;
   for (const [written, value] of Object.entries(content)) {
     const name = written.replaceAll('-', '_');
     const key = PLURALS[name] ?? name;
-    if (name === 'agents') agents = mapping(path, value);
-    else if (name === 'faults') faults = list(path, value);
-    else if (KEYS.includes(key))
+    if (name === 'agents') {
+      if (isMapping(value)) agents = value;
+      else onProblem(usage(`${path}: "agents" is a mapping from an agent's name to what it is.`));
+    } else if (name === 'faults') {
+      if (Array.isArray(value)) faults = value;
+      else onProblem(usage(`${path}: "faults" is a list; the first entry that matches wins.`));
+    } else if (KEYS.includes(key))
       values.set(key, PATHS.includes(key) ? inFolderOf(path, value) : (value ?? undefined));
-    else
-      throw usage(
-        `${path}: there is no key "${written}". It can have: ${[...KEYS, 'agents', 'faults'].join(', ')}.`,
+    else {
+      const keys = [...KEYS, 'agents', 'faults'];
+      onProblem(
+        usage(
+          `${path}: there is no key "${written}".${near(name, keys)} It can have: ${keys.join(', ')}.`,
+        ),
       );
+    }
   }
   return {
     path,
+    there: existsSync(path),
     value: (name) => values.get(name),
     agents,
     faults,
@@ -91,13 +135,6 @@ function inFolderOf(path: string, value: unknown): unknown {
   return typeof value === 'string' ? resolve(dirname(path), value) : (value ?? undefined);
 }
 
-function mapping(path: string, value: unknown): Record<string, unknown> {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value))
-    return value as Record<string, unknown>;
-  throw usage(`${path}: "agents" is a mapping from an agent's name to what it is.`);
-}
-
-function list(path: string, value: unknown): unknown[] {
-  if (Array.isArray(value)) return value;
-  throw usage(`${path}: "faults" is a list; the first entry that matches wins.`);
+function isMapping(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

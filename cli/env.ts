@@ -8,14 +8,15 @@ import { mergedBundle } from './bundle.ts';
 import { type CallFlags, callText, targetOf } from './call.ts';
 import { type Changes, changesFor } from './changes.ts';
 import { usage } from './exit.ts';
+import { DEFAULT_PROJECT } from './flags.ts';
+import { readChildOptions } from './options.ts';
 
 export const SHELLS = ['bash', 'pwsh', 'github', 'dotenv'] as const;
 export type Shell = (typeof SHELLS)[number];
 
 export interface EnvFlags extends CallFlags {
   shell?: string;
-  keepAzureEnv?: boolean;
-  identity?: boolean;
+  [flag: string]: unknown;
 }
 
 export async function env(flags: EnvFlags): Promise<void> {
@@ -23,6 +24,7 @@ export async function env(flags: EnvFlags): Promise<void> {
   if (!SHELLS.includes(shell))
     throw usage(`--shell is "${shell}": write one of ${SHELLS.join(', ')}.`);
   const target = targetOf(flags);
+  const { keepAzureEnv, identity } = readChildOptions(flags, process.env);
   const caPem = await callText(target, '/_emulator/ca.pem');
   const changes = changesFor({
     env: process.env,
@@ -32,9 +34,9 @@ export async function env(flags: EnvFlags): Promise<void> {
     bundlePath: keepBundle(mergedBundle(process.env, caPem).pem),
     // An emulator of "start" takes any; the clients want one to be there.
     identityHeader: 'foundrite',
-    demoAgent: target.project === 'local',
-    keepAzureEnv: flags.keepAzureEnv ?? false,
-    identity: flags.identity ?? true,
+    demoAgent: target.project === DEFAULT_PROJECT,
+    keepAzureEnv,
+    identity,
   });
   process.stdout.write(inShell(shell, changes));
 }

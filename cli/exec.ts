@@ -6,34 +6,30 @@ import { join } from 'node:path';
 import { randomHex } from '../emulator/ids.ts';
 import { mergedBundle } from './bundle.ts';
 import { applyChanges, changesFor, describeChanges } from './changes.ts';
-import { usage } from './exit.ts';
+import { EXIT, usage } from './exit.ts';
+import { DEFAULT_PROJECT } from './flags.ts';
 import { launch } from './launch.ts';
-import { readStartOptions } from './options.ts';
+import { readOptions } from './options.ts';
 import { readyLine, removeReadyFile, writeReadyFile } from './ready.ts';
 
 /** What shells answer when the command is not there, or may not be run. */
 const NOT_FOUND = 127;
 const NOT_ALLOWED = 126;
 
-export interface ExecFlags {
-  project?: string;
-  keepAzureEnv?: boolean;
-  identity?: boolean;
-  [flag: string]: unknown;
-}
+/** A port in foundrite.yaml is meant for "start", which may be running already. */
+export const EXEC_DEFAULTS = { port: 0, skip: true, ignored: ['port'] } as const;
 
 /** Ends with the exit code of the command. Stdout belongs to the command alone. */
-export async function exec(command: string[], flags: ExecFlags): Promise<number> {
+export async function exec(command: string[], flags: Record<string, unknown>): Promise<number> {
+  if (flags.printConfig) {
+    await (await import('./print-config.ts')).printConfig('exec', flags, EXEC_DEFAULTS);
+    return EXIT.ok;
+  }
   const [name, ...args] = command;
   if (name === undefined)
     throw usage('exec needs a command: foundrite exec -- CMD, e.g. foundrite exec -- npm test.');
-  // A port in foundrite.yaml is meant for "start", which may be running already.
-  const options = await readStartOptions(flags, process.env, {
-    port: 0,
-    skip: true,
-    ignored: ['port'],
-  });
-  const project = flags.project ?? 'local';
+  const { options, child } = await readOptions(flags, process.env, EXEC_DEFAULTS);
+  const { project, keepAzureEnv, identity } = child;
   const identityHeader = randomHex(16);
   const launched = await launch(options, identityHeader);
 
@@ -51,9 +47,9 @@ export async function exec(command: string[], flags: ExecFlags): Promise<number>
       project,
       bundlePath,
       identityHeader,
-      demoAgent: project === 'local' && !options.empty,
-      keepAzureEnv: flags.keepAzureEnv ?? false,
-      identity: flags.identity ?? true,
+      demoAgent: project === DEFAULT_PROJECT && !options.empty,
+      keepAzureEnv,
+      identity,
     });
     process.stderr.write(
       `foundrite exec: ${describeChanges(process.env, changes)}` +

@@ -2,7 +2,7 @@
 import { isoInstant } from '../emulator/clock.ts';
 import { type CallFlags, callJson, targetOf } from './call.ts';
 import { usage } from './exit.ts';
-import { instant } from './options.ts';
+import { instant } from './values.ts';
 
 export interface FireFlags extends CallFlags {
   at?: string;

@@ -11,13 +11,11 @@ import {
 } from '../contracts/ledger.ts';
 import { viewRule } from '../emulator/api/ledger.ts';
 import { usage } from './exit.ts';
+import { near } from './near.ts';
 import { coloured } from './start.ts';
 
 /** Where the terminal does not say how wide it is, or there is none. */
 const WIDTH_DEFAULT = 100;
-const NEAR_MAX = 3;
-/** From 0, no pair of letters in common, to 1. */
-const NEAR_MIN = 0.4;
 
 export interface LedgerFlags {
   basis?: string;
@@ -137,27 +135,4 @@ function wrap(text: string, first: string, width: number): string[] {
   const room = Math.max(width - first.length, 20);
   const lines = text.match(new RegExp(`\\S.{0,${room - 1}}(?= |$)|\\S+`, 'g')) ?? [];
   return lines.map((line, index) => (index === 0 ? first : ' '.repeat(first.length)) + line);
-}
-
-/** A sentence with the names that are most like what was written, if any is. */
-function near(text: string, names: readonly string[]): string {
-  const found = names
-    .map((name) => ({ name, likeness: likeness(text, name) }))
-    .filter((each) => each.likeness >= NEAR_MIN)
-    .sort((one, other) => other.likeness - one.likeness)
-    .slice(0, NEAR_MAX);
-  return found.length === 0 ? '' : ` Near it: ${found.map(({ name }) => name).join(', ')}.`;
-}
-
-/** How many pairs of neighbouring letters two words share: it finds misspelt and shortened ones. */
-function likeness(one: string, other: string): number {
-  const [pairs, others] = [pairsOf(one), pairsOf(other)];
-  const shared = [...pairs].filter((pair) => others.has(pair)).length;
-  return (2 * shared) / Math.max(pairs.size + others.size, 1);
-}
-
-function pairsOf(text: string): Set<string> {
-  return new Set(
-    Array.from({ length: Math.max(text.length - 1, 0) }, (_, at) => text.slice(at, at + 2)),
-  );
 }

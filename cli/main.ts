@@ -2,7 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { EXIT, usage } from './exit.ts';
-import { addStartFlags, collect, typedFlags } from './options.ts';
+import { addFlags, CHILD_FLAGS, collect, START_FLAGS, typedFlags } from './flags.ts';
+import { unknownVariables, withPlayVariables } from './variables.ts';
 
 /** What a verb answers: an exit code ends the process, nothing lets it go on until it has no more to do. */
 type Outcome = number | undefined;
@@ -13,6 +14,9 @@ export async function run(argv: string[]): Promise<void> {
     outcome = code;
   });
   try {
+    // The doctor tells of them in its own words.
+    for (const warning of argv[0] === 'doctor' ? [] : unknownVariables(process.env))
+      process.stderr.write(`foundrite: ${warning}\n`);
     refuseUnknownVerb(program, argv);
     await program.parseAsync(argv, { from: 'user' });
     // Nothing may keep a finished verb alive: a port, a pool of connections.
@@ -44,25 +48,22 @@ function describe(end: (code: Outcome) => void): Command {
       '\nEvery flag has a variable (--data-dir: FOUNDRITE_DATA_DIR) and a key in foundrite.yaml (data_dir).',
     );
 
-  addStartFlags(
+  startFlags(
     program.command('start', { isDefault: true }).description('start an emulator (the default)'),
   ).action(async (_flags, command: Command) =>
-    (await import('./start.ts')).start(typedFlags(command)),
+    end(await (await import('./start.ts')).start(typedFlags(command))),
   );
 
-  addStartFlags(
+  startFlags(
     program
       .command('exec')
-      .description('start an emulator, run a command that uses it, end with its exit code'),
-  )
-    .argument('[command...]', 'the command, after --')
-    .passThroughOptions()
-    .option('--project <name>', 'the project that the command works in (local)')
-    .option('--keep-azure-env', 'leave the credentials in AZURE_* as they are')
-    .option('--no-identity', 'let the command sign in by itself')
-    .action(async (words: string[], _flags, command: Command) =>
-      end(await (await import('./exec.ts')).exec(words, typedFlags(command))),
-    );
+      .description('start an emulator, run a command that uses it, end with its exit code')
+      .argument('[command...]', 'the command, after --')
+      .passThroughOptions(),
+    CHILD_FLAGS,
+  ).action(async (words: string[], _flags, command: Command) =>
+    end(await (await import('./exec.ts')).exec(words, typedFlags(command))),
+  );
 
   callFlags(
     program.command('env').description('print what exec would set, for an emulator that runs'),
@@ -70,7 +71,9 @@ function describe(end: (code: Outcome) => void): Command {
     .option('--shell <name>', 'bash, pwsh, github, dotenv (bash; on Windows pwsh)')
     .option('--keep-azure-env', 'leave the credentials in AZURE_* as they are')
     .option('--no-identity', 'let programs sign in by themselves')
-    .action(async (flags) => (await import('./env.ts')).env(flags));
+    .action(async (_flags, command: Command) =>
+      (await import('./env.ts')).env(typedFlags(command)),
+    );
 
   callFlags(program.command('journal').description('print the record of all turns'))
     .option('-f, --follow', 'go on with what comes')
@@ -109,6 +112,23 @@ function describe(end: (code: Outcome) => void): Command {
       (await import('./ledger.ts')).ledger(id, flags),
     );
 
+  addFlags(
+    program
+      .command('doctor')
+      .description('say what keeps start, with the same flags, or programs from working'),
+    START_FLAGS,
+  )
+    .option('--json', 'as JSON')
+    .action(async (_flags, command: Command) =>
+      end(await (await import('./doctor.ts')).doctor(typedFlags(command))),
+    );
+
+  program
+    .command('completion')
+    .description('print a script that completes verbs, flags and values')
+    .argument('<shell>', 'bash, zsh, fish, pwsh')
+    .action(async (shell: string) => (await import('./completion.ts')).completion(shell, program));
+
   // Commands made before this setting do not have it.
   for (const command of [program, ...program.commands.flatMap((one) => [one, ...one.commands])]) {
     command
@@ -145,7 +165,7 @@ function describePlay(program: Command, end: (code: Outcome) => void): void {
     .option('--list', 'say what would be played')
     .option('--watch', 'play again what is written')
     .action(async (paths: string[], flags) =>
-      end(await (await import('./play.ts')).play(paths, flags)),
+      end(await (await import('./play.ts')).play(paths, withPlayVariables(flags, process.env))),
     );
 }
 
@@ -173,6 +193,13 @@ function describeClock(program: Command, end: (code: Outcome) => void): void {
     .action(async (_flags, command: Command) =>
       (await import('./clock.ts')).setClock(typedFlags(command)),
     );
+}
+
+function startFlags(command: Command, further: typeof CHILD_FLAGS = []): Command {
+  return addFlags(command, [...START_FLAGS, ...further]).option(
+    '--print-config',
+    'print what it goes by, and where each value is from, and end',
+  );
 }
 
 function callFlags(command: Command): Command {

@@ -1,15 +1,28 @@
 /** What `start` and `exec` can be told: by flag, by FOUNDRITE_* variable, by foundrite.yaml, in this order. */
 import { isIP } from 'node:net';
-import type { Command } from 'commander';
 import type { Instant } from '../emulator/clock.ts';
 import { shown } from '../emulator/errors.ts';
 import { type Configuration, readConfiguration } from './configuration.ts';
-import { usage } from './exit.ts';
-
-export const PROFILES = ['lenient', 'v1preview', 'v2preview'] as const;
-export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const;
-export const DEFAULT_PORT = 3686;
-export const DEFAULT_HOST = '127.0.0.1';
+import { type Exit, usage } from './exit.ts';
+import {
+  DEFAULT_HOST,
+  DEFAULT_PORT,
+  DEFAULT_PROJECT,
+  keyName,
+  LOG_LEVELS,
+  PROFILES,
+  variableName,
+} from './flags.ts';
+import {
+  hostNames,
+  instant,
+  numbersIn,
+  oneOf,
+  pairs,
+  text,
+  wholeNumber,
+  yesOrNo,
+} from './values.ts';
 
 export interface StartOptions {
   port: number;
@@ -37,57 +50,11 @@ export interface StartOptions {
   faults?: unknown[];
 }
 
-/** Every one has a variable: `--data-dir` is FOUNDRITE_DATA_DIR, in foundrite.yaml `data_dir`. */
-const FLAGS: [flags: string, help: string][] = [
-  ['-p, --port <number>', `port; 0 picks a free one (${DEFAULT_PORT})`],
-  [
-    '--host <address>',
-    `address to listen on; localhost means both loopback addresses (${DEFAULT_HOST})`,
-  ],
-  ['--data-dir <folder>', 'keep projects in files there (they live in memory)'],
-  ['--durability <normal|full>', 'full survives a power cut, too (normal)'],
-  ['--now <instant>', 'where the clock starts, e.g. 2026-06-01T07:00:00Z (now)'],
-  ['--rate <0|1>', '1 moves time at the pace of the system, 0 stands still (1)'],
-  ['--skip', 'time moves on to what is waited for (off; on for exec)'],
-  ['--no-skip', 'it does not'],
-  ['--seed <text>', 'decides ids and draws; the same seed gives the same run'],
-  ['--profile <name>', `${PROFILES.join(', ')} (lenient)`],
-  ['--switch <rule=value>', 'the value of one assumed rule; can be repeated'],
-  ['--setting <name=value>', 'one duration, limit or policy of deliveries; can be repeated'],
-  ['--empty', 'start without the demo agents'],
-  ['--control-token <token>', 'what calls under /_emulator must bear'],
-  ['--no-control', 'no calls under /_emulator at all'],
-  ['--tls-name <name>', 'a further name for the certificate; can be repeated'],
-  ['--cert <file>', 'bring your own certificate (PEM, with --key)'],
-  ['--key <file>', 'its key (PEM)'],
-  ['--ready-file <file>', 'write the ready line there, too'],
-  ['--config <file>', 'instead of foundrite.yaml in this folder'],
-  ['--cors <origin>', 'answer browsers of this origin; * is every one'],
-  ['--journal-max <number>', 'how many lines the journal keeps'],
-  [
-    '--log-level <level>',
-    `${LOG_LEVELS.join(', ')}; from info on, a line per request on stderr (warn)`,
-  ],
-];
-
-export function addStartFlags(command: Command): Command {
-  for (const [flags, help] of FLAGS) {
-    if (help.endsWith('can be repeated')) command.option(flags, help, collect);
-    else command.option(flags, help);
-  }
-  return command;
-}
-
-/** Not commander's variadic flags, which would swallow the command of `exec`. */
-export function collect(value: string, before: string[] | undefined): string[] {
-  return [...(before ?? []), value];
-}
-
-/** Only what the user typed: commander fills in defaults for the `--no-…` flags. */
-export function typedFlags(command: Command): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(command.opts()).filter(([key]) => command.getOptionValueSource(key) === 'cli'),
-  );
+/** Of the command that `exec` runs. */
+export interface ChildOptions {
+  project: string;
+  keepAzureEnv: boolean;
+  identity: boolean;
 }
 
 export interface Defaults {
@@ -97,41 +64,91 @@ export interface Defaults {
   ignored?: readonly string[];
 }
 
+export interface ReadOptions {
+  options: StartOptions;
+  child: ChildOptions;
+  /** By key of foundrite.yaml: the flag, variable or file that says it. A default is not in here. */
+  origins: ReadonlyMap<string, string>;
+  configuration: Configuration;
+}
+
+/** Told what is wrong; what it does not throw for counts as not said. */
+export type OnProblem = (problem: Exit) => void;
+
 export async function readStartOptions(
   flags: Record<string, unknown>,
   env: NodeJS.ProcessEnv,
   defaults: Defaults = {},
 ): Promise<StartOptions> {
-  const configuration = await readConfiguration(flags.config ?? env.FOUNDRITE_CONFIG);
-  const read = reader(flags, env, configuration, defaults.ignored ?? []);
+  return (await readOptions(flags, env, defaults)).options;
+}
+
+export async function readOptions(
+  flags: Record<string, unknown>,
+  env: NodeJS.ProcessEnv,
+  defaults: Defaults = {},
+  onProblem: OnProblem = rethrow,
+): Promise<ReadOptions> {
+  const configuration = await readConfiguration(flags.config ?? env.FOUNDRITE_CONFIG, onProblem);
+  const origins = new Map<string, string>();
+  const fromFile = (name: string) =>
+    defaults.ignored?.includes(name) ? undefined : configuration.value(name);
+  const read = reader({ flags, env, fromFile, path: configuration.path, origins, onProblem });
 
   const options: StartOptions = {
-    port: read('port', wholeNumber(0, 65_535)) ?? defaults.port ?? DEFAULT_PORT,
-    host: read('host', text) ?? DEFAULT_HOST,
-    durability: read('durability', oneOf('normal', 'full')) ?? 'normal',
-    rate: read('rate', (value) => Number(oneOf('0', '1')(String(value))) as 0 | 1) ?? 1,
-    skip: read('skip', yesOrNo) ?? defaults.skip ?? false,
-    switches: read('switch', pairs) ?? {},
-    settings: numbersIn(read('setting', pairs) ?? {}),
-    empty: read('empty', yesOrNo) ?? false,
-    control: read('control', yesOrNo) ?? !(read('noControl', yesOrNo) ?? false),
-    tlsNames: read('tlsName', hostNames) ?? [],
-    logLevel: read('logLevel', oneOf(...LOG_LEVELS)) ?? 'warn',
-    ...given('dataDir', read('dataDir', text)),
-    ...given('now', read('now', instant)),
-    ...given('seed', read('seed', text)),
-    ...given('profile', read('profile', oneOf(...PROFILES))),
-    ...given('controlToken', read('controlToken', text)),
-    ...given('cert', read('cert', text)),
-    ...given('key', read('key', text)),
-    ...given('readyFile', read('readyFile', text)),
-    ...given('cors', read('cors', text)),
-    ...given('journalMax', read('journalMax', wholeNumber(1, 10_000_000))),
+    port: read.value('port', wholeNumber(0, 65_535)) ?? defaults.port ?? DEFAULT_PORT,
+    host: read.value('host', text) ?? DEFAULT_HOST,
+    durability: read.value('durability', oneOf('normal', 'full')) ?? 'normal',
+    rate: read.value('rate', (value) => Number(oneOf('0', '1')(String(value))) as 0 | 1) ?? 1,
+    skip: read.yes('skip') ?? defaults.skip ?? false,
+    switches: read.value('switch', pairs) ?? {},
+    settings: numbersIn(read.value('setting', pairs) ?? {}),
+    empty: read.yes('empty') ?? false,
+    control: read.yes('control') ?? true,
+    tlsNames: read.value('tlsName', hostNames) ?? [],
+    logLevel: read.value('logLevel', oneOf(...LOG_LEVELS)) ?? 'warn',
+    ...given('dataDir', read.value('dataDir', text)),
+    ...given('now', read.value('now', instant)),
+    ...given('seed', read.value('seed', text)),
+    ...given('profile', read.value('profile', oneOf(...PROFILES))),
+    ...given('controlToken', read.value('controlToken', text)),
+    ...given('cert', read.value('cert', text)),
+    ...given('key', read.value('key', text)),
+    ...given('readyFile', read.value('readyFile', text)),
+    ...given('cors', read.value('cors', text)),
+    ...given('journalMax', read.value('journalMax', wholeNumber(1, 10_000_000))),
     ...given('agents', configuration.agents),
     ...given('faults', configuration.faults),
   };
-  refuseWhatDoesNotGoTogether(options);
-  return options;
+  const child = childOptions(read);
+  try {
+    refuseWhatDoesNotGoTogether(options);
+  } catch (error) {
+    onProblem(error as Exit);
+  }
+  return { options, child, origins, configuration };
+}
+
+/** What `env` shares with `exec`, by flag and by variable. */
+export function readChildOptions(
+  flags: Record<string, unknown>,
+  env: NodeJS.ProcessEnv,
+): ChildOptions {
+  const fromFile = () => undefined;
+  const origins = new Map<string, string>();
+  return childOptions(reader({ flags, env, fromFile, path: '', origins, onProblem: rethrow }));
+}
+
+function childOptions(read: Read): ChildOptions {
+  return {
+    project: read.value('project', text) ?? DEFAULT_PROJECT,
+    keepAzureEnv: read.yes('keepAzureEnv') ?? false,
+    identity: read.yes('identity') ?? true,
+  };
+}
+
+function rethrow(problem: Exit): never {
+  throw problem;
 }
 
 function refuseWhatDoesNotGoTogether({
@@ -158,114 +175,60 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
 
-type Read = <T>(key: string, parse: (value: unknown) => T) => T | undefined;
+interface Read {
+  value<T>(key: string, parse: (value: unknown) => T): T | undefined;
+  /** `FOUNDRITE_NO_SKIP=true` says the same as `FOUNDRITE_SKIP=false`. */
+  yes(key: string): boolean | undefined;
+}
+
+interface Sources {
+  flags: Record<string, unknown>;
+  env: NodeJS.ProcessEnv;
+  fromFile(name: string): unknown;
+  /** Of the file. */
+  path: string;
+  origins: Map<string, string>;
+  onProblem: OnProblem;
+}
 
 /** A parser throws the reason; the reader adds where the value came from and what it was. */
-function reader(
-  flags: Record<string, unknown>,
-  env: NodeJS.ProcessEnv,
-  configuration: Configuration,
-  ignored: readonly string[],
-): Read {
-  return (key, parse) => {
-    const name = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-    const variable = `FOUNDRITE_${name.toUpperCase()}`;
-    const sources: [value: unknown, from: string][] = [
-      [flags[key], `--${name.replaceAll('_', '-')}`],
-      // An empty variable is how many shells and CI systems say "not set".
-      [env[variable] === '' ? undefined : env[variable], variable],
-      [
-        ignored.includes(name) ? undefined : configuration.value(name),
-        `${name} in ${configuration.path}`,
-      ],
-    ];
-    const found = sources.find(([value]) => value !== undefined);
+function reader({ flags, env, fromFile, path, origins, onProblem }: Sources): Read {
+  type Said<T> = [value: unknown, from: string, parse: (value: unknown) => T];
+  const first = <T>(key: string, said: Said<T>[]): T | undefined => {
+    const found = said.find(([value]) => value !== undefined);
     if (!found) return undefined;
+    const [value, from, parse] = found;
     try {
-      return parse(found[0]);
+      const parsed = parse(value);
+      origins.set(keyName(key), from);
+      return parsed;
     } catch (error) {
-      throw usage(`${found[1]} is ${shown(found[0])}: ${(error as Error).message}`);
+      onProblem(usage(`${from} is ${shown(value)}: ${(error as Error).message}`));
+      return undefined;
     }
+  };
+  const flag = (key: string) => [flags[key], `--${keyName(key).replaceAll('_', '-')}`] as const;
+  // An empty variable is how many shells and CI systems say "not set".
+  const variable = (key: string) =>
+    [env[variableName(key)] || undefined, variableName(key)] as const;
+  const file = (key: string) => [fromFile(keyName(key)), `${keyName(key)} in ${path}`] as const;
+  return {
+    value: (key, parse) =>
+      first(key, [
+        [...flag(key), parse],
+        [...variable(key), parse],
+        [...file(key), parse],
+      ]),
+    yes: (key) =>
+      first(key, [
+        [...flag(key), yesOrNo],
+        [...variable(key), yesOrNo],
+        [...variable(`no-${key}`), (value) => !yesOrNo(value)],
+        [...file(key), yesOrNo],
+      ]),
   };
 }
 
 function given<K extends string, T>(key: K, value: T | undefined): { [key in K]?: T } {
   return (value === undefined ? {} : { [key]: value }) as { [key in K]?: T };
-}
-
-function text(value: unknown): string {
-  if (typeof value !== 'string' && typeof value !== 'number') throw new Error('write a text.');
-  return String(value);
-}
-
-function wholeNumber(min: number, max: number): (value: unknown) => number {
-  return (value) => {
-    const number = /^\d+$/.test(String(value)) ? Number(value) : Number.NaN;
-    if (!(number >= min && number <= max))
-      throw new Error(`write a whole number from ${min} to ${max}.`);
-    return number;
-  };
-}
-
-function oneOf<const T extends string>(...values: T[]): (value: unknown) => T {
-  return (value) => {
-    if (!values.includes(value as T)) throw new Error(`write one of ${values.join(', ')}.`);
-    return value as T;
-  };
-}
-
-function yesOrNo(value: unknown): boolean {
-  if (typeof value === 'boolean') return value;
-  if (value === '1' || value === 'true') return true;
-  if (value === '0' || value === 'false') return false;
-  throw new Error('write true or false.');
-}
-
-const INSTANT = /^\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:?\d\d))$/;
-
-export function instant(value: unknown): Instant {
-  const at = typeof value === 'string' && INSTANT.test(value) ? Date.parse(value) : Number.NaN;
-  if (Number.isNaN(at)) throw new Error('write date, time and zone, like 2026-06-01T07:00:00Z.');
-  return at;
-}
-
-/** `a=1` by flag (repeated), `a=1,b=2` by variable, a mapping in the file. */
-function pairs(value: unknown): Record<string, string> {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-    return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, text(one)]));
-  }
-  const written = Array.isArray(value) ? value.map(String) : String(value).split(/[,\n]/);
-  return Object.fromEntries(
-    written
-      .map((pair) => pair.trim())
-      .filter((pair) => pair !== '')
-      .map((pair) => {
-        const cut = pair.indexOf('=');
-        if (cut < 1) throw new Error(`write name=value; ${shown(pair)} is not.`);
-        return [pair.slice(0, cut).trim(), pair.slice(cut + 1).trim()];
-      }),
-  );
-}
-
-function numbersIn(settings: Record<string, string>): Record<string, number | string> {
-  return Object.fromEntries(
-    Object.entries(settings).map(([name, value]) => [
-      name,
-      /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value,
-    ]),
-  );
-}
-
-const HOST_NAME =
-  /^(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i;
-
-function hostNames(value: unknown): string[] {
-  const names = Array.isArray(value) ? value.map(String) : String(value).split(',');
-  return names.map((written) => {
-    const name = written.trim();
-    if (isIP(name) === 0 && !HOST_NAME.test(name)) {
-      throw new Error(`write a host name or an address; ${shown(name)} is neither.`);
-    }
-    return name;
-  });
 }

@@ -20,6 +20,7 @@ import {
 import { EXIT, Exit, usage } from './exit.ts';
 import { keepAlive, showProgress } from './progress.ts';
 import { type ReachFlags, targetOf } from './reach.ts';
+import { coloured } from './start.ts';
 import { filesIn, watchFiles } from './watch.ts';
 
 export interface PlayFlags extends ReachFlags {
@@ -152,7 +153,7 @@ function reporterOf({ name, file }: Output, { flags, broken, target }: Reporting
   const context: ReportContext = {
     write: file === undefined ? (text) => process.stdout.write(text) : toFile,
     columns: (file === undefined && process.stdout.columns) || 100,
-    color: file === undefined && process.stdout.isTTY === true && !process.env.NO_COLOR,
+    color: file === undefined && coloured(process.env, process.stdout.isTTY === true),
     again: (played) => againOf(played, flags),
     ...(broken === undefined ? {} : { broken }),
     target: target.name,

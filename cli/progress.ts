@@ -21,9 +21,9 @@ interface Progress {
   close(): void;
 }
 
-/** One line on a terminal that is written over; nothing where nobody looks. */
+/** One line on a terminal that is written over; nothing where nobody looks, as in CI, which may have a terminal. */
 export function showProgress(total: number): Progress {
-  if (!process.stderr.isTTY) return { began() {}, ended() {}, close() {} };
+  if (!process.stderr.isTTY || process.env.CI) return { began() {}, ended() {}, close() {} };
   const under = new Map<Scenario, number>();
   let done = 0;
   let cancel = () => {};

@@ -5,7 +5,11 @@ import { type Launched, launch } from './launch.ts';
 import { readStartOptions } from './options.ts';
 import { readyLine, removeReadyFile, writeReadyFile } from './ready.ts';
 
-export async function start(flags: Record<string, unknown>): Promise<void> {
+export async function start(flags: Record<string, unknown>): Promise<number | undefined> {
+  if (flags.printConfig) {
+    await (await import('./print-config.ts')).printConfig('start', flags);
+    return EXIT.ok;
+  }
   const options = await readStartOptions(flags, process.env);
   const launched = await launch(options);
   endOnSignal(launched, options.readyFile);
@@ -16,6 +20,7 @@ export async function start(flags: Record<string, unknown>): Promise<void> {
   // Before the line: who has read the line may look for the file.
   writeReadyFile(options.readyFile, line);
   process.stdout.write(`${banner(launched, coloured(process.env, process.stdout.isTTY))}${line}\n`);
+  return undefined;
 }
 
 /** npm passes Ctrl-C on although the terminal has sent it already: two that come so close are one. */

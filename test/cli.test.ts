@@ -1,4 +1,4 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -13,6 +13,7 @@ import { readStartOptions } from '../cli/options.ts';
 import { rules } from '../contracts/ledger.ts';
 import { viewRule } from '../emulator/api/ledger.ts';
 import { loadCertificate } from '../emulator/certificate.ts';
+import { oldNode } from './old-node.ts';
 
 const BIN = fileURLToPath(new URL('../cli/bin.mjs', import.meta.url));
 const home = mkdtempSync(join(tmpdir(), 'foundrite-test-'));
@@ -153,14 +154,8 @@ test('a running emulator is moved, read, played again and fired', async () => {
   expect(replayed).toMatchObject({ status: 0, stdout: canonical.stdout });
 });
 
-const old = ['/usr/bin/node', '/usr/local/bin/node'].find((path) => {
-  const [major = 99] = existsSync(path)
-    ? execFileSync(path, ['-v'], { encoding: 'utf8' }).slice(1).split('.').map(Number)
-    : [];
-  return major < 22;
-});
-test.skipIf(!old)('an older Node is refused with one sentence', () => {
-  const { status, stdout, stderr } = spawnSync(old as string, [BIN, 'start'], {
+test.skipIf(!oldNode)('an older Node is refused with one sentence', () => {
+  const { status, stdout, stderr } = spawnSync(oldNode as string, [BIN, 'start'], {
     encoding: 'utf8',
     env,
   });

@@ -1,11 +1,24 @@
 // The package as a user gets it: packed, installed into an empty folder, started, asked; and on a Node that is too old.
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { tryAction } from './packed-action.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'foundrite-pack-'));
 const counts = { passed: 0, failed: 0 };
+
+/** What an installation may come to; a dependency that goes beyond is a decision, not an accident. */
+const CEILINGS = { tarballKiB: 500, unpackedMiB: 2.2, packages: 50, installedMiB: 45 };
 
 const SCENARIO = `scenario: a new routine is enabled
 proves: [routine/enabled-by-default]
@@ -29,6 +42,25 @@ test('a project of its own', async ({ foundry }) => {
 });
 `;
 
+/** Compiled, not run: with the types as they are in the package. */
+const CONSUMER = `import { createEmulator, type Emulator, type EmulatorOptions } from 'foundrite';
+
+const options: EmulatorOptions = { now: 0, seed: 'x', rate: 0, agents: { digest: {} } };
+const emulator: Emulator = createEmulator(options);
+const answer: Response = await emulator.fetch(new Request('http://localhost/_emulator/health'));
+// @ts-expect-error a rate is 0 or 1
+createEmulator({ rate: 2 });
+console.log(answer.status, emulator.describe().store);
+`;
+const VITEST_CONSUMER = `import { test } from 'foundrite/vitest';
+
+test('typed', async ({ foundry }) => {
+  const { status }: { status: number } = await foundry.get('/routines');
+  // @ts-expect-error there is no such word
+  await foundry.nonsense(status);
+});
+`;
+
 async function test(name, check) {
   try {
     await check();
@@ -42,6 +74,35 @@ async function test(name, check) {
 
 function npm(args, cwd) {
   return execFileSync('npm', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+/** With the compiler of the checkout, in the folder of the user. */
+function compile(args) {
+  const more = ['--noEmit', '--strict', '--target', 'es2023', '--types', 'node'];
+  try {
+    execFileSync('tsc', [...more, ...args], { cwd: folder, encoding: 'utf8', stdio: 'pipe' });
+  } catch (error) {
+    throw new Error(`tsc ${args.join(' ')}: ${error.stdout}`);
+  }
+}
+
+/** Each with its own files, without those of packages below it. */
+function installedPackages() {
+  const { packages } = JSON.parse(
+    readFileSync(join(folder, 'node_modules', '.package-lock.json'), 'utf8'),
+  );
+  return Object.entries(packages).map(([path, { hasInstallScript = false }]) => {
+    const own = readdirSync(join(folder, path), { recursive: true, encoding: 'utf8' })
+      .filter((file) => !file.split('/').includes('node_modules'))
+      .map((file) => statSync(join(folder, path, file)))
+      .filter((file) => file.isFile());
+    const bytes = own.reduce((sum, file) => sum + file.size, 0);
+    return { name: path.replace(/.*node_modules\//, ''), bytes, hasInstallScript };
+  });
+}
+
+function round(number) {
+  return Math.round(number * 10) / 10;
 }
 
 /** The `PATH` of a user who never heard of our checkout. */
@@ -71,23 +132,91 @@ try {
   const packed = JSON.parse(
     npm(['pack', '--json', '--silent', '--pack-destination', folder], process.cwd()),
   );
-  const [{ filename }] = Array.isArray(packed) ? packed : Object.values(packed);
+  const [{ filename, files, size, unpackedSize }] = Array.isArray(packed)
+    ? packed
+    : Object.values(packed);
+  const tarball = join(folder, filename);
   writeFileSync(
     join(folder, 'package.json'),
-    '{ "name": "empty", "private": true, "allowScripts": { "node": true } }\n',
+    '{ "name": "empty", "private": true, "type": "module", "allowScripts": { "node": true } }\n',
   );
-  npm(
-    ['install', '--no-audit', '--no-fund', join(folder, filename), 'node@22', 'vitest@5'],
-    folder,
-  );
+  const began = performance.now();
+  npm(['install', '--no-audit', '--no-fund', tarball], folder);
+  const seconds = (performance.now() - began) / 1000;
   const bin = join(folder, 'node_modules', '.bin');
   const outside = { ...process.env, PATH: outsidePath() };
+  const inside = { ...outside, PATH: `${bin}:${outside.PATH}` };
+
+  await test('what is packed is what is used, and publint has nothing to say', () => {
+    const paths = files.map(({ path }) => path);
+    for (const path of ['README.md', 'LICENSE', 'package.json', 'openapi.yaml', 'cli/bin.mjs'])
+      if (!paths.includes(path)) throw new Error(`${path} is missing`);
+    const odd = paths.filter((path) => !/^(dist|scenarios)\/|^[^/]+$|^cli\/bin\.mjs$/.test(path));
+    odd.push(...paths.filter((path) => /(?<!\.d)\.ts$|\.test\.|\.map$|^test\//.test(path)));
+    if (odd.length > 0) throw new Error(`packed for nothing: ${odd.join(', ')}`);
+    execFileSync('publint', ['run', tarball, '--strict'], { encoding: 'utf8', stdio: 'pipe' });
+  });
+
+  await test('it is as small as it was, and nothing runs when it is installed', () => {
+    const installed = installedPackages();
+    const figures = {
+      tarballKiB: size / 1024,
+      unpackedMiB: unpackedSize / 1024 ** 2,
+      packages: installed.length,
+      installedMiB: installed.reduce((sum, { bytes }) => sum + bytes, 0) / 1024 ** 2,
+    };
+    const told = Object.entries(figures).map(
+      ([name, value]) => `${name} ${round(value)} (at most ${CEILINGS[name]})`,
+    );
+    console.log(`     ${told.join(', ')}, ${files.length} files, installed in ${round(seconds)} s`);
+    const heaviest = installed.sort((one, other) => other.bytes - one.bytes).slice(0, 6);
+    console.log(
+      `     heaviest: ${heaviest.map(({ name, bytes }) => `${name} ${round(bytes / 1024 ** 2)} MiB`).join(', ')}`,
+    );
+    const over = Object.keys(figures).filter((name) => figures[name] > CEILINGS[name]);
+    if (over.length > 0) throw new Error(`more than it may be: ${over.join(', ')}`);
+    const scripts = installed.filter(({ hasInstallScript }) => hasInstallScript);
+    if (scripts.length > 0)
+      throw new Error(`runs at install: ${scripts.map(({ name }) => name).join(', ')}`);
+  });
+
+  npm(['install', '--no-audit', '--no-fund', 'node@22', 'vitest@5', '@types/node@22'], folder);
+
+  await test('each export resolves, and its types serve a strict consumer', () => {
+    const { exports } = JSON.parse(
+      readFileSync(join(folder, 'node_modules/foundrite/package.json')),
+    );
+    const names = Object.keys(exports).filter((name) => name !== './vitest');
+    const urls = names.map((name) => `import.meta.resolve('foundrite${name.slice(1)}')`);
+    const script = `const { existsSync } = await import('node:fs'); const urls = [${urls}];
+      for (const url of urls) if (!existsSync(new URL(url))) throw new Error(url);
+      await import('foundrite');`;
+    execFileSync('node', ['--input-type=module', '-e', script], {
+      cwd: folder,
+      env: inside,
+      stdio: 'pipe',
+    });
+    writeFileSync(join(folder, 'consumer.ts'), CONSUMER);
+    writeFileSync(join(folder, 'fixture.ts'), VITEST_CONSUMER);
+    // Libraries are checked too, except vitest's own.
+    compile(['consumer.ts', '--module', 'nodenext', '--skipLibCheck', 'false']);
+    compile([
+      'consumer.ts',
+      '--module',
+      'esnext',
+      '--moduleResolution',
+      'bundler',
+      '--skipLibCheck',
+      'false',
+    ]);
+    compile(['consumer.ts', 'fixture.ts', '--module', 'node16', '--skipLibCheck', 'true']);
+  });
 
   await test('beside the package node@22 it starts and answers one request', async () => {
     const { child, found, printed } = await run(
       join(bin, 'foundrite'),
       ['start', '--port', '0'],
-      { ...outside, PATH: `${bin}:${outside.PATH}` },
+      inside,
       /foundrite ready url=(\S+)/,
     );
     if (!found) throw new Error(`it did not get ready: ${printed.stdout}${printed.stderr}`);
@@ -105,22 +234,38 @@ try {
   await test("it plays a scenario of one's own, and its own", async () => {
     mkdirSync(join(folder, 'scenarios'));
     writeFileSync(join(folder, 'scenarios', 'a-new-routine-is-enabled.yaml'), SCENARIO);
-    const env = { ...outside, PATH: `${bin}:${outside.PATH}` };
-    const mine = await run(join(bin, 'foundrite'), ['play'], env);
+    const mine = await run(join(bin, 'foundrite'), ['play'], inside);
     if (mine.code !== 0 || !/1 passed/.test(mine.printed.stdout))
       throw new Error(`${mine.code}: ${mine.printed.stdout}${mine.printed.stderr}`);
     rmSync(join(folder, 'scenarios'), { recursive: true });
-    const own = await run(join(bin, 'foundrite'), ['play', '--rule', 'cron'], env);
+    const own = await run(join(bin, 'foundrite'), ['play', '--rule', 'cron'], inside);
     if (own.code !== 0 || !/\d passed/.test(own.printed.stdout))
       throw new Error(`${own.code}: ${own.printed.stdout}${own.printed.stderr}`);
   });
 
   await test('its fixture runs in vitest', async () => {
     writeFileSync(join(folder, 'routine.test.ts'), VITEST);
-    const env = { ...outside, PATH: `${bin}:${outside.PATH}` };
-    const { code, printed } = await run(join(bin, 'vitest'), ['run'], env);
+    const { code, printed } = await run(join(bin, 'vitest'), ['run'], inside);
     if (code !== 0 || !/1 passed/.test(printed.stdout))
       throw new Error(`${code}: ${printed.stdout}${printed.stderr}`);
+  });
+
+  await tryAction({ test, run, folder, tarball, env: inside });
+
+  await test('the doctor finds it sound, and says when its native module is not there', async () => {
+    const { PATH, HOME } = inside;
+    const examine = () => run(join(bin, 'foundrite'), ['doctor', '--port', '0'], { PATH, HOME });
+    const sound = await examine();
+    if (sound.code !== 0) throw new Error(sound.printed.stdout);
+    const prebuilds = join(folder, 'node_modules', 'better-sqlite3', 'prebuilds');
+    renameSync(prebuilds, `${prebuilds}-away`);
+    const ill = await examine();
+    renameSync(`${prebuilds}-away`, prebuilds);
+    if (
+      ill.code !== 14 ||
+      !/^wrong +node +Node .* cannot load better-sqlite3: /.test(ill.printed.stdout)
+    )
+      throw new Error(`${ill.code}: ${ill.printed.stdout}${ill.printed.stderr}`);
   });
 
   const oldNode = execFileSync('node', ['-p', 'process.versions.node'], {

@@ -1,0 +1,77 @@
+/** `--print-config`: what `start` or `exec` would go by, as a foundrite.yaml that says where each value is from. */
+import { resolve } from 'node:path';
+import { stringify } from 'yaml';
+import { foundriteHome } from '../emulator/certificate.ts';
+import { isoInstant } from '../emulator/clock.ts';
+import { KEYS, PATHS, PLURALS } from './configuration.ts';
+import { keyName, PROFILES } from './flags.ts';
+import { checkOptions } from './launch.ts';
+import { type Defaults, type ReadOptions, readOptions } from './options.ts';
+
+/** In the place of what must not stand in the log of a build. */
+const MASK = '(not shown)';
+const SECRETS = ['control_token'];
+/** User and password of a URL, such as that of an agent which replies are forwarded to. */
+const USER_IN_URL = /(?<=https?:\/\/)[^/@\s"']+(?=@)/g;
+
+export type Verb = 'start' | 'exec';
+
+export async function printConfig(
+  verb: Verb,
+  flags: Record<string, unknown>,
+  defaults: Defaults = {},
+): Promise<void> {
+  const read = await readOptions(flags, process.env, defaults);
+  await checkOptions(read.options);
+  process.stdout.write(configText(verb, read, defaults.ignored));
+}
+
+/** Read again as a foundrite.yaml it says the same, but for what is not shown. */
+export function configText(
+  verb: Verb,
+  { options, child, origins, configuration }: ReadOptions,
+  ignored: readonly string[] = [],
+): string {
+  const { agents, faults, ...values } = options;
+  const said = Object.entries({
+    profile: PROFILES[0],
+    ...values,
+    ...(verb === 'exec' ? child : {}),
+  });
+  const lines = said.map(([key, value]) => {
+    const name = keyName(key);
+    const from = origins.get(PLURALS[name] ?? name) ?? 'default';
+    if (SECRETS.includes(name)) return `# ${name}: ${MASK}  # ${from}`;
+    const line = `${name}: ${inLine(plain(name, value))}  # ${from}`;
+    return ignored.includes(name) ? `# ${line}; ${verb} takes it by flag or variable alone` : line;
+  });
+  const blocks = Object.entries({ agents, faults }).flatMap(([name, value]) =>
+    value === undefined
+      ? []
+      : [`# ${name} in ${configuration.path}`, stringify({ [name]: value }).trim()],
+  );
+  const there = said.map(([key]) => PLURALS[keyName(key)] ?? keyName(key));
+  const ofVerb = KEYS.filter((name) => verb === 'exec' || !CHILD_KEYS.includes(name));
+  return [
+    `# What foundrite ${verb} goes by: a flag before a variable, a variable before the file, the file before the default.`,
+    ...lines,
+    ...blocks.map((block) => block.replaceAll(USER_IN_URL, 'not-shown')),
+    `# not set: ${ofVerb.filter((name) => !there.includes(name)).join(', ')}`,
+    `# kept for this user (certificates): ${foundriteHome()}`,
+    '',
+  ].join('\n');
+}
+
+const CHILD_KEYS = ['project', 'keep_azure_env', 'identity'];
+
+/** JSON is YAML, too: for a text that would take more than a line. */
+function inLine(value: unknown): string {
+  const written = stringify(value, { collectionStyle: 'flow', lineWidth: 0 }).trim();
+  return written.includes('\n') ? JSON.stringify(value) : written;
+}
+
+/** Instants as people write them; paths so that the text may be kept in any folder. */
+function plain(name: string, value: unknown): unknown {
+  if (name === 'now') return isoInstant(value as number);
+  return PATHS.includes(name) ? resolve(String(value)) : value;
+}
