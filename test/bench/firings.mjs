@@ -6,7 +6,7 @@ import { BenchError, inOrder, runScript, summary } from './measure.mjs';
 
 const CHILD = new URL('./firing-child.mjs', import.meta.url);
 
-export const AIM_RATIO = 0.3;
+export const AIM_RATIO = 0.5;
 export const AIM_GROWTH = 1.5;
 
 function cases(quick) {

@@ -31,11 +31,12 @@ export function install() {
 
   return {
     folder,
-    async start(flags = [], nodeFlags = []) {
+    /** `options` are those of `spawn`. */
+    async start(flags = [], nodeFlags = [], options = {}) {
       const port = await freePort();
       const args = ['start', '--port', String(port), '--host', '127.0.0.1', '--rate', '0'];
       const command = [...nodeFlags, bin, ...args, '--seed', 'bench', ...flags];
-      const child = startChild(process.execPath, command, { cwd: folder, env });
+      const child = startChild(process.execPath, command, { cwd: folder, env, ...options });
       return { ...child, url: `http://127.0.0.1:${port}` };
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),

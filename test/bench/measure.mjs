@@ -1,7 +1,7 @@
 // What all parts of the bench need: medians, children that end by their own pid, ports, versions.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { cpus, loadavg } from 'node:os';
@@ -41,6 +41,12 @@ export function startChild(command, args, options = {}) {
     pid: child.pid,
     printed: () => printed,
     gone: () => child.exitCode !== null || child.signalCode !== null,
+    /** What it answers to a message; for one that was started with a channel and listens. */
+    async ask(message) {
+      const answer = once(child, 'message');
+      child.send(message);
+      return (await answer)[0];
+    },
     async stop() {
       if (child.exitCode === null && child.signalCode === null) {
         child.kill('SIGTERM');
@@ -103,6 +109,26 @@ export function rssMb(pid) {
     }
   }
   return undefined;
+}
+
+/** As `rssMb`, of a process and all that it started. */
+export function treeMb(pid) {
+  const own = rssMb(pid);
+  if (own === undefined) return undefined;
+  return childrenOf(pid).reduce((sum, child) => sum + (treeMb(child) ?? 0), own);
+}
+
+function childrenOf(pid) {
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+      (readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').match(/\d+/g) ?? []).map(
+        Number,
+      ),
+    );
+  } catch {
+    // Ended meanwhile, or a kernel that does not tell.
+    return [];
+  }
 }
 
 /** What a process has computed so far, in seconds; undefined where there is no /proc. Linux counts in hundredths. */

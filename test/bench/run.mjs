@@ -1,25 +1,35 @@
 // npm run bench: how much of the machine's own speed is left. Ratios of what ran side by side, in one run; absolutes do not travel.
 //   --quick            one short round of each, to see that the bench itself works
-//   --only a,b         of: firings, http, start
+//   --only a,b         of: firings, start, http, peers, memory
+//   --peers-folder DIR where the peers' packages are kept for the next run; else they are installed anew and removed
 //   --json FILE        the whole result; - prints it
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { load, versions } from './measure.mjs';
+import {
+  print,
+  printAims,
+  printFirings,
+  printHttp,
+  printMemory,
+  printPeers,
+  printStart,
+} from './print.mjs';
 
-const PARTS = ['firings', 'http', 'start'];
+const PARTS = ['firings', 'http', 'start', 'peers', 'memory'];
 
 const { values: flags } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     only: { type: 'string', default: PARTS.join(',') },
     json: { type: 'string' },
+    'peers-folder': { type: 'string' },
   },
 });
 const parts = flags.only.split(',');
 const unknown = parts.find((part) => !PARTS.includes(part));
 
 const say = (message) => process.stderr.write(`bench: ${message}\n`);
-const print = (line = '') => console.log(line);
 
 async function main() {
   if (unknown !== undefined)
@@ -42,7 +52,7 @@ async function main() {
     result.firings = await benchFirings(options);
     printFirings(result.firings);
   }
-  if (parts.includes('http') || parts.includes('start')) {
+  if (parts.some((part) => part !== 'firings')) {
     const { install } = await import('./installed.mjs');
     say('packing and installing the package');
     const installed = install();
@@ -56,6 +66,17 @@ async function main() {
         const { benchHttp } = await import('./http.mjs');
         result.http = await benchHttp({ ...options, installed });
         printHttp(result.http);
+      }
+      if (parts.includes('peers')) {
+        const { benchPeers } = await import('./peers.mjs');
+        const folder = flags['peers-folder'];
+        result.peers = await benchPeers({ ...options, installed, folder });
+        printPeers(result.peers);
+      }
+      if (parts.includes('memory')) {
+        const { benchMemory } = await import('./memory.mjs');
+        result.memory = await benchMemory({ ...options, installed });
+        printMemory(result.memory);
       }
     } finally {
       installed.remove();
@@ -71,98 +92,6 @@ async function main() {
   const json = JSON.stringify(result, undefined, 2);
   if (flags.json === '-') print(json);
   else if (flags.json !== undefined) writeFileSync(flags.json, `${json}\n`);
-}
-
-function table(head, rows) {
-  const lines = [head, ...rows];
-  const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column].length)));
-  print();
-  for (const line of lines)
-    print(
-      line
-        .map((cell, column) =>
-          column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]),
-        )
-        .join('  '),
-    );
-}
-
-const whole = (value) => Math.round(value).toLocaleString('en');
-const fixed = (value) => value.toFixed(2);
-const spread = ({ median, min, max }, format) =>
-  `${format(median)} (${format(min)}–${format(max)})`;
-
-function printFirings({ rows, rounds }) {
-  table(
-    [
-      `firings per second, ${rounds} rounds`,
-      'Foundrite',
-      'loop without engine',
-      'ratio',
-      'µs each',
-    ],
-    rows.map((row) => [
-      row.name,
-      spread(row.engine, whole),
-      spread(row.loop, whole),
-      spread(row.ratio, fixed),
-      (1e6 / row.engine.median).toFixed(0),
-    ]),
-  );
-}
-
-function printHttp({ rows, rounds, seconds, connections }) {
-  table(
-    [
-      `requests per second, ${connections} connections, ${rounds} rounds of ${seconds} s`,
-      'Foundrite',
-      'bare Hono',
-      'ratio',
-      'server CPU µs each: ours, bare',
-      'p99 ms',
-      'RSS MB after',
-      'generator CPU',
-    ],
-    rows.map((row) => [
-      row.name,
-      spread(row.foundrite, whole),
-      spread(row.bare, whole),
-      spread(row.ratio, fixed),
-      row.cpuUs ? `${whole(row.cpuUs.foundrite.median)}, ${whole(row.cpuUs.bare.median)}` : '-',
-      whole(row.p99Ms.median),
-      row.rssMb ? whole(row.rssMb.median) : '-',
-      `${whole(row.generatorCpu * 100)} %`,
-    ]),
-  );
-}
-
-function printStart({ rows, starts, first, ratio, apiRatio }) {
-  table(
-    [`from spawn, ${starts} starts each`, 'ms to ready', 'ms to a first GET', 'RSS MB'],
-    rows.map((row) => [
-      row.name,
-      spread(row.readyMs, whole),
-      row.apiMs ? spread(row.apiMs, whole) : '-',
-      row.rssMb ? spread(row.rssMb, whole) : '-',
-    ]),
-  );
-  print(`of bare: ready ${spread(ratio, fixed)}, first GET ${spread(apiRatio, fixed)}`);
-  print(
-    `the first start of a user (certificates made, nothing cached): ${whole(first.readyMs)} ms to ready`,
-  );
-}
-
-function printAims({ aims, load: [before, after] }) {
-  table(
-    ['aim', 'measured', 'wanted', ''],
-    aims.map((aim) => [
-      aim.what,
-      fixed(aim.value),
-      aim.atLeast === undefined ? `≤ ${aim.atMost}` : `≥ ${aim.atLeast}`,
-      aim.reached ? 'reached' : 'MISSED',
-    ]),
-  );
-  print(`load of the machine: ${before} before, ${after} after`);
 }
 
 try {

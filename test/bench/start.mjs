@@ -3,7 +3,7 @@ import { get } from 'node:http';
 import { startBare } from './installed.mjs';
 import { BenchError, inOrder, rssMb, sleep, summary } from './measure.mjs';
 
-export const AIM_READY = 2;
+export const AIM_READY = 1.5;
 
 const POLL_MS = 5;
 const PATIENCE_MS = 20_000;
@@ -57,18 +57,17 @@ async function once(name, starter) {
 }
 
 /** Asks every few milliseconds until the answer is 200. */
-export async function answers(server, path) {
+export async function answers(server, path, headers = { authorization: 'Bearer bench' }) {
   for (const until = performance.now() + PATIENCE_MS; performance.now() < until; ) {
-    if ((await statusOf(server.url + path)) === 200) return;
+    if ((await statusOf(server.url + path, headers)) === 200) return;
     if (server.gone()) break;
     await sleep(POLL_MS);
   }
   throw new BenchError(`${server.url}${path} did not answer 200. It printed:\n${server.printed()}`);
 }
 
-function statusOf(url) {
+function statusOf(url, headers) {
   return new Promise((resolve) => {
-    const headers = { authorization: 'Bearer bench' };
     get(url, { agent: false, headers }, (answer) => {
       answer.resume();
       answer.on('end', () => resolve(answer.statusCode));
