@@ -1,0 +1,168 @@
+/** The emulator as a story asks it: in-process, every answer checked against openapi.yaml. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { checkResponse } from '../../contracts/openapi.ts';
+import { systemClock } from '../../emulator/clock.ts';
+import { createEmulator, type Emulator } from '../../emulator/emulator.ts';
+import { msOf } from './deliveries.ts';
+import type { Setup, Step } from './step.ts';
+
+/** Something wrong that is put between a story and the emulator. */
+export interface Planted {
+  /** Called when a world is there, and again after each restart. */
+  opened?(emulator: Emulator): void;
+  fetch?(
+    request: Request,
+    ask: (request: Request) => Promise<Response>,
+    emulator: Emulator,
+  ): Promise<Response>;
+}
+
+export interface Answer {
+  status: number;
+  rule: string | null;
+  now: string | null;
+  // biome-ignore lint/suspicious/noExplicitAny: it is checked against openapi.yaml before it is read.
+  body: any;
+}
+
+export const PROJECT = 'sim';
+export const API = `/api/projects/${PROJECT}`;
+export const CONTROL = `/_emulator/projects/${PROJECT}`;
+
+const HOUR = 3_600_000;
+
+export class Asked {
+  private readonly setup: Setup;
+  private readonly planted: Planted;
+  private readonly complain: (what: string, emulator: unknown) => never;
+  private readonly folder: string | undefined;
+  private emulator: Emulator;
+  private hostNow: number;
+
+  /** `kept` keeps the world in files, so that it can be restarted. */
+  constructor(
+    setup: Setup,
+    kept: boolean,
+    planted: Planted,
+    complain: (what: string, emulator: unknown) => never,
+  ) {
+    this.setup = setup;
+    this.planted = planted;
+    this.complain = complain;
+    this.hostNow = Date.parse(setup.now);
+    this.folder = kept ? mkdtempSync(join(tmpdir(), 'foundrite-sim-')) : undefined;
+    this.emulator = this.open();
+  }
+
+  private open(): Emulator {
+    const { now, agents, settings, switches } = this.setup;
+    const emulator = createEmulator({
+      now: Date.parse(now),
+      seed: 'sim',
+      rate: 0,
+      skip: false,
+      agents: Object.fromEntries(agents.map((name) => [name, {}])),
+      settings,
+      switches,
+      host: { now: () => this.hostNow, after: systemClock.after },
+      notice: (message) => this.complain('what the emulator printed', message),
+      ...(this.folder !== undefined && { dataDir: this.folder }),
+    });
+    this.planted.opened?.(emulator);
+    return emulator;
+  }
+
+  async restart(): Promise<void> {
+    await this.emulator.close();
+    // At rate 0 a world does not care how long nobody was there.
+    this.hostNow += HOUR;
+    this.emulator = this.open();
+  }
+
+  async close(): Promise<void> {
+    await this.emulator.close();
+    if (this.folder !== undefined) rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** Undefined where the connection broke instead. */
+  async ask(method: string, path: string, body?: unknown): Promise<Answer | undefined> {
+    const request = new Request(`http://localhost${path}`, {
+      method,
+      headers: { authorization: 'Bearer any' },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+    const { emulator, planted } = this;
+    const ask = async (one: Request) => await emulator.fetch(one);
+    let response: Response;
+    try {
+      response = await (planted.fetch ? planted.fetch(request, ask, emulator) : ask(request));
+    } catch (error) {
+      // As fetch tells it, in-process too.
+      if (error instanceof TypeError && error.message === 'fetch failed') return undefined;
+      throw error;
+    }
+    const text = await response.text();
+    const { status, headers } = response;
+    const problems = checkResponse(method, path, status, headers, text);
+    if (problems.length > 0) this.complain(`${method} ${path} by openapi.yaml`, problems);
+    const [rule, now] = [headers.get('x-foundrite-rule'), headers.get('x-foundrite-now')];
+    return { status, rule, now, body: text === '' ? undefined : JSON.parse(text) };
+  }
+
+  /** The canonical journal, a line each. */
+  async canonicalJournal(): Promise<string[]> {
+    const request = new Request(`http://localhost${CONTROL}/journal?canonical=true&limit=10000`, {
+      headers: { accept: 'application/x-ndjson' },
+    });
+    const journal = await (await this.emulator.fetch(request)).text();
+    return journal.trim().split('\n');
+  }
+}
+
+/** What is asked for a step; `now` is where the world's clock stands. */
+export function requestOf(step: Step, now: number): [method: string, path: string, body?: unknown] {
+  const encoded = 'name' in step ? encodeURIComponent(step.name) : '';
+  const routine = `${API}/routines/${encoded}`;
+  switch (step.do) {
+    case 'put':
+      return ['PUT', routine, step.body];
+    case 'get':
+      return ['GET', routine];
+    case 'enable':
+    case 'disable':
+      return ['POST', `${routine}:${step.do}`];
+    case 'delete':
+      return ['DELETE', routine];
+    case 'dispatch':
+      return ['POST', `${routine}:dispatch_async`, step.body];
+    case 'fire':
+      return ['POST', `${CONTROL}/routines/${encoded}:fire`, step.body];
+    case 'advance': {
+      const { by, until, back } = step;
+      const to = back && new Date(now - msOf(back)).toISOString();
+      return ['POST', `${CONTROL}/clock:advance`, { by, until, to }];
+    }
+    case 'set':
+      return ['PUT', `${CONTROL}/clock`, { now: new Date(now + msOf(step.by)) }];
+    case 'agent':
+      return agentRequest(`${API}/agents/${encoded}`, step.verb);
+    case 'faults':
+      return ['PUT', `${CONTROL}/faults`, { faults: step.faults }];
+    case 'settings':
+      return ['PATCH', CONTROL, { settings: step.settings, switches: step.switches }];
+    case 'snapshot':
+      return ['PUT', `${CONTROL}/snapshots/${encoded}`];
+    case 'reset':
+      return ['POST', `${CONTROL}:reset`, { snapshot: step.snapshot }];
+    default:
+      throw new Error(`Nothing is asked for ${step.do}`);
+  }
+}
+
+function agentRequest(agent: string, verb: string): [string, string, unknown?] {
+  const definition = { kind: 'hosted', cpu: '1', memory: '2Gi', image: 'registry/digest:1' };
+  if (verb === 'create') return ['POST', `${agent}/versions`, { definition }];
+  return verb === 'delete' ? ['DELETE', agent] : ['POST', `${agent}:${verb}`];
+}

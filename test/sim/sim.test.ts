@@ -1,0 +1,64 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { playSeed, report } from './seeds.ts';
+
+/** The model, which is told from the contract alone. */
+const MODEL = [
+  'answers.ts',
+  'cron.ts',
+  'definition.ts',
+  'deliveries.ts',
+  'model.ts',
+  'routines.ts',
+  'state.ts',
+  'step.ts',
+];
+const FOLDER = new URL('.', import.meta.url);
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(new URL(file, FOLDER), 'utf8');
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map(([, path = '']) => path);
+}
+
+describe('the model', () => {
+  it('imports nothing but its own parts, and its cron nothing at all', () => {
+    const outside = MODEL.flatMap((file) =>
+      importsOf(file).filter((path) => !MODEL.some((part) => path === `./${part}`)),
+    );
+
+    expect(readdirSync(FOLDER)).toEqual(expect.arrayContaining(MODEL));
+    expect(outside).toEqual([]);
+    expect(importsOf('cron.ts')).toEqual([]);
+  });
+
+  it('says the same as the emulator in 200 stories', { timeout: 120_000 }, async () => {
+    const figures = new Map<string, number>();
+    for (let seed = 1; seed <= 200; seed += 1) {
+      const failure = await playSeed(seed, figures);
+      expect(failure && report(failure)).toBeUndefined();
+    }
+
+    // Nobody takes trivial stories for proof.
+    const least: Record<string, number> = {
+      steps: 2_000,
+      firings: 300,
+      'advance 200': 300,
+      'put 200': 200,
+      'dispatch 200': 50,
+      'delete 204': 20,
+      'attempt 200 complete': 200,
+      'attempt 503 retry': 10,
+      'attempt timeout retry': 5,
+      'reset 200': 10,
+      restart: 10,
+      'pages that follow': 10,
+      'journals replayed': 15,
+      'run failed by downstream_status': 10,
+      'run failed by cancelled': 1,
+    };
+    const trivial = Object.entries(least).filter(
+      ([what, times]) => (figures.get(what) ?? 0) < times,
+    );
+    expect(trivial.map(([what]) => `${what}: ${figures.get(what) ?? 0}`)).toEqual([]);
+  });
+});
