@@ -2,9 +2,10 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { DueHandler } from './batch.ts';
 import type { HostClock, Instant } from './clock.ts';
 import { type Forward, forwardBy } from './endpoint.ts';
-import { type DueHandler, Engine } from './engine.ts';
+import { Engine } from './engine.ts';
 import { conflict, notFound } from './errors.ts';
 import { FaultPlan } from './faults.ts';
 import { randomHex } from './ids.ts';

@@ -148,7 +148,7 @@ async function apply(
       open.get(key)?.(line.arrival as Arrival);
       open.delete(key);
       await new Promise((resolve) => setImmediate(resolve));
-      engine.settle();
+      engine.calls.settle();
       return;
     }
   }

@@ -1,6 +1,7 @@
-/** Clients that are blocked: until the clock has come somewhere, or until a gate is opened. */
+/** Clients that wait: for news of a subject, until the clock has come somewhere, or until a gate is opened. */
 import { type HostClock, INSTANT_MAX, type Instant, isoInstant } from './clock.ts';
 import type { Engine } from './engine.ts';
+import { hasConsequence, nextConsequence, nextTrigger, PARKED } from './store/due.ts';
 
 /** A call that is blocked; `until` is the instant that it needs. */
 export interface Wait {
@@ -8,6 +9,14 @@ export interface Wait {
   until: Instant | undefined;
 }
 
+/** Whose work a reader waits for: its consequences, and its triggers when they may change what is read. */
+export interface Followed {
+  name: string;
+  triggers: boolean;
+}
+
+/** How long a reader waits for open calls before it takes itself to be inside one of them. */
+const CALL_GRACE_MS = 250;
 /** How long a blocked call waits at rate 0 before it says what it waits for. */
 const BLOCKED_NOTICE_MS = 5_000;
 
@@ -24,6 +33,7 @@ export class Waits {
     this.#options = options;
   }
 
+  /** Clients that are blocked; who follows a subject is not. */
   list(): Wait[] {
     return [...this.#waiting];
   }
@@ -74,6 +84,41 @@ export class Waits {
       this.#releases.delete(release);
       this.#waiting.delete(wait);
     }
+  }
+
+  /**
+   * Time moves because someone waits for a subject, or for anything: runs to its next consequence or trigger, not past `notAfter`.
+   * False when there is nothing to wait for.
+   */
+  async follow(subject: Followed | undefined, notAfter: Instant): Promise<boolean> {
+    const engine = this.#engine;
+    const { world, calls } = engine;
+    if (engine.busy) return false;
+    // Only a reader inside one of them must move on without it.
+    if (calls.open > 0) await calls.allReturned(CALL_GRACE_MS);
+    if (engine.busy || engine.closed) return false;
+    const bound = Math.min(notAfter, calls.deadline);
+    const pending = hasConsequence(world.store, subject?.name);
+    const trigger =
+      subject?.triggers === false ? undefined : nextTrigger(world.store, subject?.name);
+    const consequence = pending ? nextConsequence(world.store) : undefined;
+    const next = Math.min(trigger?.due_at ?? PARKED, consequence?.due_at ?? PARKED);
+    const insideCall = calls.open > 0;
+    if (next <= bound) {
+      const stop = await engine.drive({ limit: next, insideCall });
+      return stop?.reason === 'end';
+    }
+    if (consequence && bound > world.now) {
+      // Its turn comes later than one wait may go: the clock goes as far, and the next wait goes on.
+      await engine.drive({ limit: bound, insideCall });
+      world.turn(() => world.moveTo(bound), world.position);
+      return false;
+    }
+    const open = calls.of(subject?.name);
+    if (open.length === 0) return false;
+    await Promise.race(open);
+    await engine.drive({ limit: world.now });
+    return true;
   }
 
   /** Each move of the clock by a wait is a line with its cause. Inside a turn. */

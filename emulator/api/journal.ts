@@ -94,7 +94,7 @@ async function waitForLines(
   const from = world.now;
   let followed = world.skip && !peek;
   while (followed && readLines(store, asked).length === 0)
-    followed = await engine.follow(subject, notAfter);
+    followed = await engine.waits.follow(subject, notAfter);
   if (world.now > from) world.turn(() => engine.waits.recordSkip(from, 'getJournal'));
   const found = readLines(store, asked);
   if (found.length > 0) return found;

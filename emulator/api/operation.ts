@@ -172,7 +172,7 @@ async function readOn(request: Requested, first: Answer, subject: Subject): Prom
   if (last === said) {
     const from = world.now;
     const notAfter = from + world.profile.settings.skip_max;
-    while (said === last && (await engine.follow(subject, notAfter))) {
+    while (said === last && (await engine.waits.follow(subject, notAfter))) {
       answer = operation.handle(input) as Answer;
       said = fingerprint(answer);
     }

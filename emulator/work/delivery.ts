@@ -1,9 +1,11 @@
 /** Deliveries: a run's way to its agent, attempt by attempt. */
 import assert from 'node:assert/strict';
+import type { DueHandler } from '../batch.ts';
+import type { Call } from '../calls.ts';
 import { type Instant, isoInstant } from '../clock.ts';
 import type { AgentCall } from '../downstream.ts';
 import { callAgent, type Forward } from '../endpoint.ts';
-import type { Call, DueHandler, Engine } from '../engine.ts';
+import type { Engine } from '../engine.ts';
 import { type Arrival, type Fault, type FaultPlan, throughFault } from '../faults.ts';
 import type { Profile } from '../profile.ts';
 import { answerId } from '../replies.ts';

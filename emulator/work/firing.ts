@@ -1,8 +1,8 @@
 /** Triggers: when a routine fires, and the run that this makes. */
 import assert from 'node:assert/strict';
+import type { DueHandler } from '../batch.ts';
 import { type Instant, isoInstant } from '../clock.ts';
 import { readCron } from '../cron.ts';
-import type { DueHandler } from '../engine.ts';
 import { nextFireAt, type Schedule, schedule } from '../schedule.ts';
 import { cancelDue, type DueRow, overdue, TRIGGER } from '../store/due.ts';
 import {

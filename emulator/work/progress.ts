@@ -1,6 +1,6 @@
 /** What moves on by itself once its time has come: a version that is being provisioned. */
 
-import type { DueHandler } from '../engine.ts';
+import type { DueHandler } from '../batch.ts';
 import {
   type AgentRow,
   type AgentVersionRow,
