@@ -2,11 +2,10 @@
 #
 #   docker build -t foundrite .
 #   docker run --rm -p 127.0.0.1:3686:3686 foundrite --rate 0 --now 2026-06-01T06:58:00Z
-#   docker run --rm -p 127.0.0.1:3686:3686 -e FOUNDRITE_CONTROL=true -e FOUNDRITE_CONTROL_TOKEN=... -v worlds:/data foundrite
+#   docker run --rm -p 127.0.0.1:3686:3686 -e FOUNDRITE_CONTROL_TOKEN=... -v worlds:/data foundrite
 #
 # Inside a container the emulator must listen on all of its addresses, and whoever reaches them could move time and set faults. So
 # control is off until a token is given, as in the third line; health, ready and the authority's certificate answer all the same.
-# Without a token the second variable alone is refused at the start.
 
 FROM node:22-slim AS build
 WORKDIR /build
@@ -30,7 +29,7 @@ COPY --from=build /app /app
 RUN mkdir /data && chown node:node /data
 ENV FOUNDRITE_HOST=0.0.0.0 \
     FOUNDRITE_PORT=3686 \
-    FOUNDRITE_CONTROL=false \
+    FOUNDRITE_CONTROL=auto \
     FOUNDRITE_DATA_DIR=/data/worlds \
     FOUNDRITE_HOME=/data/home \
     FOUNDRITE_TLS_NAME=foundrite

@@ -1,4 +1,6 @@
 /** Calls to an emulator that runs elsewhere. What goes wrong becomes an exit code and a sentence. */
+import { getCACertificates } from 'node:tls';
+import { httpTarget, type Target as Peer } from '../contracts/target.ts';
 import { EXIT, Exit, usage } from './exit.ts';
 import { DEFAULT_HOST, DEFAULT_PORT, DEFAULT_PROJECT } from './flags.ts';
 
@@ -14,6 +16,8 @@ export interface Target {
   token: string | undefined;
   /** The project's own control routes. */
   path: string;
+  /** Who is called, from the first call on. */
+  peer?: Promise<Peer>;
 }
 
 export function targetOf(flags: CallFlags, variables: NodeJS.ProcessEnv = process.env): Target {
@@ -49,8 +53,10 @@ export async function call(
 ): Promise<Response> {
   let answer: Response;
   try {
-    answer = await fetch(`${target.url}${path}`, {
+    target.peer ??= peerAt(target.url);
+    answer = await (await target.peer).send({
       method: method ?? 'GET',
+      path,
       headers: {
         ...(target.token === undefined ? {} : { authorization: `Bearer ${target.token}` }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
@@ -59,16 +65,54 @@ export async function call(
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
   } catch (error) {
-    const cause =
-      ((error as Error).cause as NodeJS.ErrnoException | undefined)?.code ??
-      (error as Error).message;
+    throw new NoAnswer(target.url, (error as Error).message);
+  }
+  // On each answer of an emulator, and on nobody else's.
+  if (!answer.headers.has('x-foundrite-now')) {
+    await answer.body?.cancel();
     throw new Exit(
-      EXIT.unreachable,
-      `No emulator answers at ${target.url} (${cause}). Start one with "foundrite start", or name another with --url.`,
+      EXIT.refused,
+      `What answers at ${target.url} (${answer.status}) is no Foundrite. Name one with --url, or start it with "foundrite start".`,
     );
   }
   if (answer.ok) return answer;
   throw await refusal(answer, `${method ?? 'GET'} ${path}`);
+}
+
+/** Nobody is there, or the connection broke. */
+export class NoAnswer extends Exit {
+  /** Nobody listens there. */
+  readonly refused: boolean;
+
+  constructor(url: string, cause: string) {
+    const todo = /CERT|SIGNED|ISSUER|LEAF_SIGNATURE/.test(cause)
+      ? 'Name a file with its authority in NODE_EXTRA_CA_CERTS, or call it by http.'
+      : 'Start one with "foundrite start", or name another with --url.';
+    super(EXIT.unreachable, `No emulator answers at ${url} (${cause.replace(/\.$/, '')}). ${todo}`);
+    this.refused = cause.includes('ECONNREFUSED');
+  }
+}
+
+async function peerAt(url: string): Promise<Peer> {
+  const ca = await authorityOf(new URL(url));
+  return httpTarget(url, { authorization: '', ca });
+}
+
+/** What to trust, the usual authorities included. An emulator gives its own over plain HTTP on the same port; on one's own machine that may be believed. */
+export async function authorityOf(url: URL): Promise<string | undefined> {
+  const loopback = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname);
+  if (url.protocol !== 'https:' || !loopback) return undefined;
+  const plain = httpTarget(`http://${url.host}`, { authorization: '' });
+  try {
+    const answer = await plain.send({ method: 'GET', path: '/_emulator/ca.pem', headers: {} });
+    const pem = await answer.text();
+    return answer.ok ? [pem, ...getCACertificates('default')].join('\n') : undefined;
+  } catch {
+    // What is wrong is told by the first call over TLS.
+    return undefined;
+  } finally {
+    plain.close();
+  }
 }
 
 async function refusal(answer: Response, what: string): Promise<Exit> {
@@ -77,9 +121,13 @@ async function refusal(answer: Response, what: string): Promise<Exit> {
   try {
     message = (JSON.parse(text) as { error?: { message?: string } }).error?.message ?? message;
   } catch {
-    // Not ours, then: its own words will do.
+    // Of something in between, then: its own words will do.
   }
   const { status } = answer;
+  if (answer.headers.get('x-foundrite-rule') === 'control/off')
+    return new Exit(EXIT.refused, message);
+  // Its disk: the same sentence, and the same code, as at a start.
+  if (status === 507) return new Exit(EXIT.machine, message);
   if (status === 401 || status === 403) {
     return new Exit(
       EXIT.refused,

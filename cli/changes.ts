@@ -3,7 +3,11 @@
 /** The agent that project `local` starts with. */
 export const DEMO_AGENT = 'demo-agent';
 export const LOOPBACK = ['localhost', '127.0.0.1', '::1'];
-const ENDPOINTS = ['AZURE_AI_PROJECT_ENDPOINT', 'FOUNDRY_PROJECT_ENDPOINT', 'PROJECT_ENDPOINT'];
+export const ENDPOINTS = [
+  'AZURE_AI_PROJECT_ENDPOINT',
+  'FOUNDRY_PROJECT_ENDPOINT',
+  'PROJECT_ENDPOINT',
+];
 /** What the usual clients read: Node, OpenSSL and httpx, requests, curl. */
 export const BUNDLE_VARIABLES = [
   'NODE_EXTRA_CA_CERTS',
@@ -22,6 +26,9 @@ export const AZURE_SECRETS = [
 /** With it set, IDENTITY_ENDPOINT is taken for Service Fabric's, which speaks another protocol. */
 export const SERVICE_FABRIC = 'IDENTITY_SERVER_THUMBPRINT';
 
+/** What we set and do not show. */
+const SECRETS = ['IDENTITY_HEADER', 'FOUNDRITE_CONTROL_TOKEN'];
+
 export interface ChangeOptions {
   env: NodeJS.ProcessEnv;
   /** Tokens are fetched in plain HTTP, as on App Service: no trust is needed for them. */
@@ -29,6 +36,8 @@ export interface ChangeOptions {
   /** The official clients refuse an endpoint in plain HTTP. */
   httpsUrl: string;
   project: string;
+  /** What control calls must bear, if anything. */
+  controlToken?: string | undefined;
   bundlePath: string;
   identityHeader: string;
   /** Project `local` has its demo agents. */
@@ -47,9 +56,12 @@ export function changesFor(options: ChangeOptions): Changes {
   const set: Record<string, string> = {};
   const endpoint = `${httpsUrl}/api/projects/${encodeURIComponent(project)}`;
   for (const name of ENDPOINTS) set[name] = endpoint;
+  set.FOUNDRITE_URL = url;
+  set.FOUNDRITE_PROJECT = project;
+  if (options.controlToken !== undefined) set.FOUNDRITE_CONTROL_TOKEN = options.controlToken;
   if (!env.AGENT_NAME && options.demoAgent) set.AGENT_NAME = DEMO_AGENT;
   for (const name of BUNDLE_VARIABLES) set[name] = bundlePath;
-  set.NO_PROXY = noProxy(env);
+  set.NO_PROXY = noProxy(env, new URL(url).hostname.replace(/^\[|\]$/g, ''));
   set.no_proxy = set.NO_PROXY;
   if (!options.identity) return { set, unset: [] };
 
@@ -62,11 +74,10 @@ export function changesFor(options: ChangeOptions): Changes {
 }
 
 /** Both spellings say the same afterwards: a tool that prefers one must not lose what stood in the other. */
-function noProxy(env: NodeJS.ProcessEnv): string {
+function noProxy(env: NodeJS.ProcessEnv, host: string): string {
   const hosts = [env.NO_PROXY, env.no_proxy].flatMap((list) => (list ?? '').split(','));
-  return [
-    ...new Set([...hosts.map((host) => host.trim()).filter((host) => host !== ''), ...LOOPBACK]),
-  ].join(',');
+  const kept = hosts.map((one) => one.trim()).filter((one) => one !== '');
+  return [...new Set([...kept, ...LOOPBACK, host])].join(',');
 }
 
 export function applyChanges(env: NodeJS.ProcessEnv, { set, unset }: Changes): NodeJS.ProcessEnv {
@@ -79,7 +90,7 @@ export function applyChanges(env: NodeJS.ProcessEnv, { set, unset }: Changes): N
 export function describeChanges(env: NodeJS.ProcessEnv, { set, unset }: Changes): string {
   const byValue = new Map<string, string[]>();
   for (const [name, value] of Object.entries(set)) {
-    const shown = name === 'IDENTITY_HEADER' ? '(secret)' : value;
+    const shown = SECRETS.includes(name) ? '(secret)' : value;
     byValue.set(shown, [...(byValue.get(shown) ?? []), name]);
   }
   const setting = [...byValue].map(([value, names]) => `${names.join(', ')} = ${value}`);

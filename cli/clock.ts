@@ -71,8 +71,11 @@ export async function advanceClock(by: string | undefined, flags: ClockFlags): P
 
 export async function stopClock(flags: ClockFlags): Promise<void> {
   const target = targetOf(flags);
-  await callJson(target, `${target.path}/clock:stop`, { method: 'POST' });
-  process.stdout.write('the advance stops at the next instant\n');
+  const path = `${target.path}/clock:stop`;
+  const { advancing } = await callJson<Clock>(target, path, { method: 'POST' });
+  process.stdout.write(
+    advancing ? 'the advance stops at the next instant\n' : 'no advance is under way\n',
+  );
 }
 
 function distance(by: string | undefined, { to, until }: ClockFlags): object {

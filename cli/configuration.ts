@@ -82,7 +82,9 @@ async function contentOf(
   const document = parseDocument(written, { version: '1.2', uniqueKeys: true });
   const error = document.errors[0];
   if (error) {
-    onProblem(usage(`${path} is not YAML: ${error.message.trim()}`));
+    // Below its first line comes the place, drawn.
+    const reason = error.message.split('\n', 1)[0]?.replace(/:$/, '');
+    onProblem(usage(`${path} is not YAML: ${reason}.`));
     return {};
   }
   const content: unknown = document.toJS() ?? {};

@@ -1,6 +1,12 @@
 /** `foundrite doctor`: says what would keep `start` with the same flags, or programs that are run from this shell, from working. */
 import { checkCertificate } from './checks/certificate.ts';
-import { checkCredentials, checkProxy, checkTrust, checkVariables } from './checks/environment.ts';
+import {
+  checkCredentials,
+  checkEndpoints,
+  checkProxy,
+  checkTrust,
+  checkVariables,
+} from './checks/environment.ts';
 import { type Finding, type Level, ok, wrong } from './checks/finding.ts';
 import { checkFolder } from './checks/folder.ts';
 import { checkNode } from './checks/node.ts';
@@ -48,7 +54,8 @@ export async function examine(
     ...(loads ? checkFolder(options.dataDir, port.running) : []),
     ...certificate.findings,
     ...checkTrust(env, certificate.caPem),
-    ...checkProxy(env),
+    ...checkProxy(env, options),
+    ...checkEndpoints(env, options),
     ...checkCredentials(env),
     ...checkVariables(env),
   ];

@@ -1,13 +1,14 @@
 /** `foundrite env`: the changes that `exec` makes, for the emulator that runs already, in the words of a shell. */
 import { hash } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { foundriteHome } from '../emulator/certificate.ts';
+import { makeFolder } from '../emulator/folder.ts';
 import { randomHex } from '../emulator/ids.ts';
 import { mergedBundle } from './bundle.ts';
 import { type CallFlags, callText, targetOf } from './call.ts';
 import { type Changes, changesFor } from './changes.ts';
-import { usage } from './exit.ts';
+import { EXIT, Exit, usage } from './exit.ts';
 import { DEFAULT_PROJECT } from './flags.ts';
 import { readChildOptions } from './options.ts';
 
@@ -31,6 +32,7 @@ export async function env(flags: EnvFlags): Promise<void> {
     url: target.url.replace(/^https:/, 'http:'),
     httpsUrl: target.url.replace(/^http:/, 'https:'),
     project: target.project,
+    controlToken: target.token,
     bundlePath: keepBundle(mergedBundle(process.env, caPem).pem),
     // An emulator of "start" takes any; the clients want one to be there.
     identityHeader: 'foundrite',
@@ -44,12 +46,17 @@ export async function env(flags: EnvFlags): Promise<void> {
 /** Named by what it holds, so that no program ever sees its bundle change. */
 function keepBundle(pem: string): string {
   const folder = join(foundriteHome(), 'bundles');
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const path = join(folder, `${hash('sha256', pem, 'hex').slice(0, 16)}.pem`);
   try {
+    makeFolder(folder);
     writeFileSync(path, pem, { mode: 0o600, flag: 'wx' });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code !== 'EEXIST')
+      throw new Exit(
+        EXIT.machine,
+        `The certificates cannot be kept in ${folder} (${message}). Set FOUNDRITE_HOME to a folder that can be written.`,
+      );
   }
   return path;
 }

@@ -45,6 +45,7 @@ export async function exec(command: string[], flags: Record<string, unknown>): P
       url: launched.serving.url,
       httpsUrl: launched.serving.httpsUrl,
       project,
+      controlToken: options.control ? options.controlToken : undefined,
       bundlePath,
       identityHeader,
       demoAgent: project === DEFAULT_PROJECT && !options.empty,
@@ -56,9 +57,12 @@ export async function exec(command: string[], flags: Record<string, unknown>): P
         `${unreadable.length > 0 ? `; left out, unreadable: ${unreadable.join(', ')}` : ''}\n`,
     );
     writeReadyFile(options.readyFile, readyLine(launched));
-    return await runChild(name, args, applyChanges(process.env, changes));
+    try {
+      return await runChild(name, args, applyChanges(process.env, changes));
+    } finally {
+      removeReadyFile(options.readyFile);
+    }
   } finally {
-    removeReadyFile(options.readyFile);
     await launched.close();
     removeFolder();
   }

@@ -1,6 +1,6 @@
 /** `foundrite journal`: the record of all turns, read without moving time. */
-import { type CallFlags, callJson, callText, type Target, targetOf } from './call.ts';
-import { usage } from './exit.ts';
+import { type CallFlags, callJson, callText, NoAnswer, type Target, targetOf } from './call.ts';
+import { EXIT, usage } from './exit.ts';
 import { coloured } from './start.ts';
 
 /** How long one call waits for the next line; shorter than what proxies cut off. */
@@ -24,6 +24,8 @@ interface Page {
 }
 
 export async function journal(flags: JournalFlags): Promise<void> {
+  // A reader that goes away, as in "foundrite journal | head", has seen enough.
+  process.stdout.once('error', () => process.exit(EXIT.ok));
   const target = targetOf(flags);
   const query = new URLSearchParams();
   for (const name of FILTERS) if (flags[name] !== undefined) query.set(name, flags[name]);
@@ -36,9 +38,17 @@ export async function journal(flags: JournalFlags): Promise<void> {
   const terminal = process.stdout.isTTY;
   const colour = coloured(process.env, terminal);
   for (;;) {
-    const { entries, cursor } = await callJson<Page>(target, `${target.path}/journal?${query}`, {
-      headers: PEEK,
-    });
+    let page: Page;
+    try {
+      page = await callJson<Page>(target, pathOf(target, query), { headers: PEEK });
+    } catch (error) {
+      // It answered before, and now nobody listens: that is an end, where a connection that breaks is none.
+      const ended = error instanceof NoAnswer && error.refused && query.has('after');
+      if (!ended || !flags.follow) throw error;
+      process.stderr.write(`foundrite: the emulator at ${target.url} has ended.\n`);
+      return;
+    }
+    const { entries, cursor } = page;
     for (const entry of entries) {
       process.stdout.write(`${terminal ? entryLine(entry, colour) : JSON.stringify(entry)}\n`);
     }
@@ -49,11 +59,15 @@ export async function journal(flags: JournalFlags): Promise<void> {
   }
 }
 
+function pathOf(target: Target, query: URLSearchParams): string {
+  return `${target.path}/journal${query.size === 0 ? '' : `?${query}`}`;
+}
+
 /** Byte for byte: two of these are compared by their hash. */
 async function printCanonical(target: Target, query: URLSearchParams): Promise<void> {
   query.set('canonical', 'true');
   for (;;) {
-    const text = await callText(target, `${target.path}/journal?${query}`, {
+    const text = await callText(target, pathOf(target, query), {
       headers: { ...PEEK, accept: 'application/x-ndjson' },
     });
     if (text === '') return;

@@ -6,7 +6,7 @@ import { type Certificate, loadCertificate, ownCertificate } from '../emulator/c
 import type { Emulator, EmulatorOptions } from '../emulator/emulator.ts';
 import type { Fetch, Serving } from '../emulator/server.ts';
 import { EXIT, Exit, usage } from './exit.ts';
-import { isLoopback, type StartOptions } from './options.ts';
+import { isEveryAddress, isLoopback, type StartOptions } from './options.ts';
 
 export interface Launched {
   serving: Serving;
@@ -16,7 +16,7 @@ export interface Launched {
 }
 
 export async function launch(options: StartOptions, identitySecret?: string): Promise<Launched> {
-  const [{ createEmulator }, { ListenError, serve }, certificate] = await Promise.all([
+  const [{ createEmulator }, { serve }, certificate] = await Promise.all([
     import('../emulator/emulator.ts'),
     import('../emulator/server.ts'),
     certificateFor(options),
@@ -32,6 +32,7 @@ export async function launch(options: StartOptions, identitySecret?: string): Pr
       onTlsRefused: hintOnce(certificate, options),
     });
     emulator.listening(serving.url);
+    if (isEveryAddress(options.host)) report(options, answersTo(options.tlsNames));
     return {
       serving,
       emulator,
@@ -43,8 +44,19 @@ export async function launch(options: StartOptions, identitySecret?: string): Pr
     };
   } catch (error) {
     await emulator.close();
-    throw error instanceof ListenError ? new Exit(EXIT.machine, error.message) : error;
+    throw foreseen(error);
   }
+}
+
+function foreseen(error: unknown): unknown {
+  const { name, message } = error as Error;
+  return name === 'ListenError' ? new Exit(EXIT.machine, message) : error;
+}
+
+/** From outside it is called by names that it cannot know of. */
+function answersTo(tlsNames: readonly string[]): string {
+  const names = ['localhost', '127.0.0.1', ...tlsNames].join(', ');
+  return `It answers to ${names}; a call by another name or address gets 421. Add those that you use: --tls-name NAME.`;
 }
 
 /** Throws what the emulator itself refuses: an unknown switch, a fault without an effect. No port and no folder is touched. */
@@ -80,12 +92,25 @@ async function certificateFor(options: StartOptions): Promise<Certificate> {
   const { cert, key } = options;
   if (cert === undefined || key === undefined) {
     const bound = isLoopback(options.host) || isEveryAddress(options.host) ? [] : [options.host];
+    // Names stay in a kept certificate: one that is mistyped must not get there.
+    if (bound.length > 0) await requireListening(options);
     return loadCertificate({
       names: [...options.tlsNames, ...bound],
       warn: (message) => report(options, message),
     });
   }
   return ownPair(cert, key);
+}
+
+/** Throws where it cannot be listened on. */
+async function requireListening({ host, port }: StartOptions): Promise<void> {
+  const { serve } = await import('../emulator/server.ts');
+  try {
+    const tried = await serve({ fetch: () => new Response(null, { status: 503 }), host, port });
+    await tried.close();
+  } catch (error) {
+    throw foreseen(error);
+  }
 }
 
 /** Throws what is wrong with --cert and --key. */
@@ -135,10 +160,6 @@ function emulatorOptions(
     caPem,
     ...(identitySecret === undefined ? {} : { identitySecret }),
   };
-}
-
-function isEveryAddress(host: string): boolean {
-  return host === '0.0.0.0' || host === '::';
 }
 
 function inUrl(host: string): string {

@@ -61,8 +61,6 @@ function findRule(id: string): Rule {
 }
 
 function print(text: string): void {
-  // A reader that goes away, as in "foundrite ledger | head", has seen enough.
-  process.stdout.on('error', () => {});
   process.stdout.write(`${text}\n`);
 }
 

@@ -9,6 +9,7 @@ import { unknownVariables, withPlayVariables } from './variables.ts';
 type Outcome = number | undefined;
 
 export async function run(argv: string[]): Promise<void> {
+  bearBrokenPipes();
   let outcome: Outcome;
   const program = describe((code) => {
     outcome = code;
@@ -27,6 +28,17 @@ export async function run(argv: string[]): Promise<void> {
   } catch (error) {
     process.exit(report(error));
   }
+}
+
+/** A reader that goes away, as in "foundrite ledger | head", is no error: what was begun goes on to its end and its exit code. */
+function bearBrokenPipes(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') return;
+    process.stderr.write(`foundrite: cannot print: ${error.message}\n`);
+    process.exit(EXIT.machine);
+  });
+  // Nobody is left to be told.
+  process.stderr.on('error', () => {});
 }
 
 /** A pipe takes only so much at once: what was written has left when this returns. */
@@ -221,9 +233,8 @@ function refuseUnknownVerb(program: Command, [first]: string[]): void {
 function report(error: unknown): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return EXIT.ok;
-    process.stderr.write(
-      `foundrite: ${error.message.replace(/^error: /, '')} See foundrite --help.\n`,
-    );
+    const said = error.message.replace(/^error: /, '').replace('\n(Did', ' (did');
+    process.stderr.write(`foundrite: ${said.replace(/(?<!\.)$/, '.')} See foundrite --help.\n`);
     return EXIT.usage;
   }
   const code = (error as { exitCode?: unknown }).exitCode;

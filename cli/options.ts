@@ -14,12 +14,14 @@ import {
   variableName,
 } from './flags.ts';
 import {
+  control,
   hostNames,
   instant,
   numbersIn,
   oneOf,
   pairs,
   text,
+  token,
   wholeNumber,
   yesOrNo,
 } from './values.ts';
@@ -95,23 +97,25 @@ export async function readOptions(
     defaults.ignored?.includes(name) ? undefined : configuration.value(name);
   const read = reader({ flags, env, fromFile, path: configuration.path, origins, onProblem });
 
+  const controlToken = read.value('controlToken', token);
+  const controlled = read.yes('control', control);
   const options: StartOptions = {
     port: read.value('port', wholeNumber(0, 65_535)) ?? defaults.port ?? DEFAULT_PORT,
     host: read.value('host', text) ?? DEFAULT_HOST,
     durability: read.value('durability', oneOf('normal', 'full')) ?? 'normal',
     rate: read.value('rate', (value) => Number(oneOf('0', '1')(String(value))) as 0 | 1) ?? 1,
     skip: read.yes('skip') ?? defaults.skip ?? false,
-    switches: read.value('switch', pairs) ?? {},
-    settings: numbersIn(read.value('setting', pairs) ?? {}),
+    switches: read.merged('switch'),
+    settings: numbersIn(read.merged('setting')),
     empty: read.yes('empty') ?? false,
-    control: read.yes('control') ?? true,
+    control: controlled === 'auto' ? controlToken !== undefined : (controlled ?? true),
     tlsNames: read.value('tlsName', hostNames) ?? [],
     logLevel: read.value('logLevel', oneOf(...LOG_LEVELS)) ?? 'warn',
     ...given('dataDir', read.value('dataDir', text)),
     ...given('now', read.value('now', instant)),
     ...given('seed', read.value('seed', text)),
     ...given('profile', read.value('profile', oneOf(...PROFILES))),
-    ...given('controlToken', read.value('controlToken', text)),
+    ...given('controlToken', controlToken),
     ...given('cert', read.value('cert', text)),
     ...given('key', read.value('key', text)),
     ...given('readyFile', read.value('readyFile', text)),
@@ -122,7 +126,7 @@ export async function readOptions(
   };
   const child = childOptions(read);
   try {
-    refuseWhatDoesNotGoTogether(options);
+    refuseWhatDoesNotGoTogether(options, origins);
   } catch (error) {
     onProblem(error as Exit);
   }
@@ -151,16 +155,21 @@ function rethrow(problem: Exit): never {
   throw problem;
 }
 
-function refuseWhatDoesNotGoTogether({
-  cert,
-  key,
-  host,
-  controlToken,
-  control,
-}: StartOptions): void {
+function refuseWhatDoesNotGoTogether(
+  { cert, key, host, controlToken, control }: StartOptions,
+  origins: ReadonlyMap<string, string>,
+): void {
   if ((cert === undefined) !== (key === undefined)) {
     throw usage(
       `--${cert ? 'cert' : 'key'} needs --${cert ? 'key' : 'cert'} as well: a certificate is of no use without its key.`,
+    );
+  }
+  const [ofToken, ofControl] = [origins.get('control_token'), origins.get('control')];
+  // What goes before may turn off control for once; a token that is said beside it, or goes before, was meant to count.
+  if (ofToken && ofControl && !control && precedence(ofToken) <= precedence(ofControl)) {
+    const off = ofControl === '--control' ? '--no-control' : ofControl;
+    throw usage(
+      `${ofToken} is of no use: ${off} turns all control off. Leave out the one or the other.`,
     );
   }
   if (!isLoopback(host) && controlToken === undefined && control) {
@@ -171,14 +180,28 @@ function refuseWhatDoesNotGoTogether({
   }
 }
 
+/** Of where a value is from: 0 a flag, 1 a variable, 2 the file. */
+function precedence(origin: string): number {
+  if (origin.startsWith('--')) return 0;
+  return origin.startsWith('FOUNDRITE_') ? 1 : 2;
+}
+
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
 
+/** An address that stands for all of the machine's. */
+export function isEveryAddress(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
+}
+
 interface Read {
   value<T>(key: string, parse: (value: unknown) => T): T | undefined;
+  /** Pairs from everywhere; where a name is in two places, the one that goes before counts. */
+  merged(key: string): Record<string, string>;
   /** `FOUNDRITE_NO_SKIP=true` says the same as `FOUNDRITE_SKIP=false`. */
   yes(key: string): boolean | undefined;
+  yes<T>(key: string, parse: (value: unknown) => T): T | boolean | undefined;
 }
 
 interface Sources {
@@ -194,37 +217,44 @@ interface Sources {
 /** A parser throws the reason; the reader adds where the value came from and what it was. */
 function reader({ flags, env, fromFile, path, origins, onProblem }: Sources): Read {
   type Said<T> = [value: unknown, from: string, parse: (value: unknown) => T];
-  const first = <T>(key: string, said: Said<T>[]): T | undefined => {
-    const found = said.find(([value]) => value !== undefined);
-    if (!found) return undefined;
-    const [value, from, parse] = found;
+  const parsed = <T>(key: string, [value, from, parse]: Said<T>): T | undefined => {
     try {
-      const parsed = parse(value);
-      origins.set(keyName(key), from);
-      return parsed;
+      const one = parse(value);
+      const before = origins.get(keyName(key));
+      origins.set(keyName(key), before === undefined ? from : `${before} and ${from}`);
+      return one;
     } catch (error) {
-      onProblem(usage(`${from} is ${shown(value)}: ${(error as Error).message}`));
+      const told = key === 'controlToken' ? 'no token' : shown(value);
+      onProblem(usage(`${from} is ${told}: ${(error as Error).message}`));
       return undefined;
     }
+  };
+  const first = <T>(key: string, said: Said<T>[]): T | undefined => {
+    const found = said.find(([value]) => value !== undefined);
+    return found && parsed(key, found);
   };
   const flag = (key: string) => [flags[key], `--${keyName(key).replaceAll('_', '-')}`] as const;
   // An empty variable is how many shells and CI systems say "not set".
   const variable = (key: string) =>
     [env[variableName(key)] || undefined, variableName(key)] as const;
   const file = (key: string) => [fromFile(keyName(key)), `${keyName(key)} in ${path}`] as const;
+  const everywhere = <T>(key: string, parse: (value: unknown) => T): Said<T>[] => [
+    [...flag(key), parse],
+    [...variable(key), parse],
+    [...file(key), parse],
+  ];
   return {
-    value: (key, parse) =>
+    value: (key, parse) => first(key, everywhere(key, parse)),
+    merged: (key) => {
+      const said = everywhere(key, pairs).filter(([value]) => value !== undefined);
+      return Object.assign({}, ...said.map((each) => parsed(key, each)).reverse());
+    },
+    yes: <T>(key: string, parse: (value: unknown) => T | boolean = yesOrNo) =>
       first(key, [
         [...flag(key), parse],
         [...variable(key), parse],
-        [...file(key), parse],
-      ]),
-    yes: (key) =>
-      first(key, [
-        [...flag(key), yesOrNo],
-        [...variable(key), yesOrNo],
         [...variable(`no-${key}`), (value) => !yesOrNo(value)],
-        [...file(key), yesOrNo],
+        [...file(key), parse],
       ]),
   };
 }

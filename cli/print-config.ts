@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { foundriteHome } from '../emulator/certificate.ts';
 import { isoInstant } from '../emulator/clock.ts';
+import { agentsWithoutSecrets } from '../emulator/replies.ts';
 import { KEYS, PATHS, PLURALS } from './configuration.ts';
 import { keyName, PROFILES } from './flags.ts';
 import { checkOptions } from './launch.ts';
@@ -11,8 +12,11 @@ import { type Defaults, type ReadOptions, readOptions } from './options.ts';
 /** In the place of what must not stand in the log of a build. */
 const MASK = '(not shown)';
 const SECRETS = ['control_token'];
-/** User and password of a URL, such as that of an agent which replies are forwarded to. */
+
+/** User and password of an address in a definition. */
 const USER_IN_URL = /(?<=https?:\/\/)[^/@\s"']+(?=@)/g;
+/** The line of an address whose secrets are not shown: it must not be taken for the address. */
+const MASKED = /^( *)(.*:\/\/not-shown@.*)$/gm;
 
 export type Verb = 'start' | 'exec';
 
@@ -45,17 +49,23 @@ export function configText(
     const line = `${name}: ${inLine(plain(name, value))}  # ${from}`;
     return ignored.includes(name) ? `# ${line}; ${verb} takes it by flag or variable alone` : line;
   });
-  const blocks = Object.entries({ agents, faults }).flatMap(([name, value]) =>
-    value === undefined
-      ? []
-      : [`# ${name} in ${configuration.path}`, stringify({ [name]: value }).trim()],
+  const blocks = Object.entries({ agents: agents && agentsWithoutSecrets(agents), faults }).flatMap(
+    ([name, value]) =>
+      value === undefined
+        ? []
+        : [
+            `# ${name} in ${configuration.path}`,
+            stringify({ [name]: value }, { lineWidth: 0 }).trim(),
+          ],
   );
   const there = said.map(([key]) => PLURALS[keyName(key)] ?? keyName(key));
   const ofVerb = KEYS.filter((name) => verb === 'exec' || !CHILD_KEYS.includes(name));
   return [
     `# What foundrite ${verb} goes by: a flag before a variable, a variable before the file, the file before the default.`,
     ...lines,
-    ...blocks.map((block) => block.replaceAll(USER_IN_URL, 'not-shown')),
+    ...blocks.map((block) =>
+      block.replaceAll(USER_IN_URL, 'not-shown').replaceAll(MASKED, '$1# $2'),
+    ),
     `# not set: ${ofVerb.filter((name) => !there.includes(name)).join(', ')}`,
     `# kept for this user (certificates): ${foundriteHome()}`,
     '',

@@ -3,6 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { controlBelow, httpTarget, type Target, Unreachable } from '../contracts/target.ts';
 import { systemClock } from '../emulator/clock.ts';
 import { inProcess } from '../emulator/in-process.ts';
+import { authorityOf } from './call.ts';
 import { EXIT, Exit, usage } from './exit.ts';
 
 /** How long an emulator may take to say that it is one. */
@@ -31,7 +32,7 @@ export async function targetOf(flags: ReachFlags): Promise<Reached> {
     );
   const token = flags.controlToken ?? (process.env.FOUNDRITE_CONTROL_TOKEN || undefined);
   const control = controlBelow(token === undefined ? undefined : `Bearer ${token}`);
-  const ca = await authorityOf(url, flags.ca);
+  const ca = flags.ca === undefined ? await authorityOf(url) : authorityIn(flags.ca);
   const target = httpTarget(url.origin, { authorization: 'Bearer scenario', ca, control });
   try {
     await admitted(target);
@@ -48,27 +49,12 @@ export async function targetOf(flags: ReachFlags): Promise<Reached> {
   return { target, close: () => target.close() };
 }
 
-/** An emulator gives its authority over plain HTTP on the same port; on one's own machine that may be believed. */
-async function authorityOf(url: URL, file: string | undefined): Promise<string | undefined> {
-  if (file !== undefined) {
-    const isFile = statSync(file, { throwIfNoEntry: false })?.isFile() === true;
-    const pem = isFile ? readFileSync(file, 'utf8') : '';
-    if (!pem.includes('-----BEGIN CERTIFICATE-----'))
-      throw usage(`--ca "${file}" is no file with a certificate (PEM).`);
-    return pem;
-  }
-  const loopback = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname);
-  if (url.protocol !== 'https:' || !loopback) return undefined;
-  const plain = httpTarget(`http://${url.host}`, { authorization: '' });
-  try {
-    const answer = await plain.send({ method: 'GET', path: '/_emulator/ca.pem', headers: {} });
-    return answer.ok ? await answer.text() : undefined;
-  } catch {
-    // What is wrong is told by the first call over TLS.
-    return undefined;
-  } finally {
-    plain.close();
-  }
+function authorityIn(file: string): string {
+  const isFile = statSync(file, { throwIfNoEntry: false })?.isFile() === true;
+  const pem = isFile ? readFileSync(file, 'utf8') : '';
+  if (!pem.includes('-----BEGIN CERTIFICATE-----'))
+    throw usage(`--ca "${file}" is no file with a certificate (PEM).`);
+  return pem;
 }
 
 async function admitted(target: Target): Promise<void> {

@@ -1,5 +1,6 @@
 /** How a harness learns that the emulator answers: a line on stdout, and a file that is there from then on. */
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { EXIT, Exit } from './exit.ts';
 import type { Launched } from './launch.ts';
 
 /** Harnesses read this; its words and their order are a promise. */
@@ -19,8 +20,16 @@ function word(value: string): string {
 export function writeReadyFile(path: string | undefined, line: string): void {
   if (path === undefined) return;
   const temporary = `${path}.${process.pid}`;
-  writeFileSync(temporary, `${line}\n`);
-  renameSync(temporary, path);
+  try {
+    writeFileSync(temporary, `${line}\n`);
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw new Exit(
+      EXIT.machine,
+      `--ready-file is "${path}": it cannot be written (${(error as Error).message}). Name a file in a folder that can be.`,
+    );
+  }
 }
 
 export function removeReadyFile(path: string | undefined): void {

@@ -12,13 +12,19 @@ export async function start(flags: Record<string, unknown>): Promise<number | un
   }
   const options = await readStartOptions(flags, process.env);
   const launched = await launch(options);
+  const line = readyLine(launched);
+  try {
+    // Before the line: who has read the line may look for the file.
+    writeReadyFile(options.readyFile, line);
+  } catch (error) {
+    await launched.close();
+    throw error;
+  }
   endOnSignal(launched, options.readyFile);
 
-  // A reader that goes away, as in "foundrite start | head", is no reason to end.
-  process.stdout.on('error', () => {});
-  const line = readyLine(launched);
-  // Before the line: who has read the line may look for the file.
-  writeReadyFile(options.readyFile, line);
+  // A log that cannot be written is no reason to end.
+  for (const stream of [process.stdout, process.stderr])
+    stream.removeAllListeners('error').on('error', () => {});
   process.stdout.write(`${banner(launched, coloured(process.env, process.stdout.isTTY))}${line}\n`);
   return undefined;
 }
@@ -37,6 +43,7 @@ function endOnSignal(launched: Launched, readyFile: string | undefined): void {
     endingSince = systemClock.now();
     removeReadyFile(readyFile);
     try {
+      launched.emulator.endPolls();
       await launched.close();
       process.exit(EXIT.ok);
     } catch (error) {

@@ -8,6 +8,24 @@ export function text(value: unknown): string {
   return String(value);
 }
 
+/** What a call can bear; blanks around it are none of it, as in a header. */
+export function token(value: unknown): string {
+  const written = text(value).trim();
+  if (written === '') throw new Error('it is empty. Write a text, or leave it out.');
+  if (/\s/.test(written)) throw new Error('it holds blanks, which no call can bear.');
+  return written;
+}
+
+/** `auto`: for those who bear a token, if there is one. */
+export function control(value: unknown): boolean | 'auto' {
+  if (value === 'auto') return value;
+  try {
+    return yesOrNo(value);
+  } catch {
+    throw new Error('write true, false or auto.');
+  }
+}
+
 export function wholeNumber(min: number, max: number): (value: unknown) => number {
   return (value) => {
     const number = /^\d+$/.test(String(value)) ? Number(value) : Number.NaN;

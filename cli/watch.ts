@@ -3,7 +3,7 @@ import { existsSync, readdirSync, statSync, watch } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../emulator/clock.ts';
-import { usage } from './exit.ts';
+import { EXIT, usage } from './exit.ts';
 
 /** Editors write a file more than once. */
 const SETTLE_MS = 100;
@@ -79,5 +79,7 @@ export function watchFiles(
     if (statSync(root).isDirectory()) watchTree(root);
     else watchFolder(dirname(root), (file) => resolve(file) === resolve(root));
   }
+  // Nobody sees what it would play.
+  process.stdout.once('error', () => process.exit(EXIT.ok));
   process.stdout.write('Watching; Ctrl-C ends.\n');
 }

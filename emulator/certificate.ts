@@ -6,19 +6,12 @@ import {
   webcrypto,
   X509Certificate,
 } from 'node:crypto';
-import {
-  chmodSync,
-  linkSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { DAY, type Instant, systemClock } from './clock.ts';
+import { makeFolder } from './folder.ts';
 import { randomHex } from './ids.ts';
 
 /** Browsers and Apple's libraries refuse a server certificate that is valid for longer than this. */
@@ -109,7 +102,7 @@ async function make(
 ): Promise<Certificate> {
   const { makeAuthority, makeLeaf } = await loadMaker();
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder);
     const authority = await keptAuthority(files.authority, now, () => makeAuthority(now));
     const leaf = await makeLeaf(authority, names, now);
     replace(files.leaf, pemOf(leaf));

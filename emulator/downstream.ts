@@ -79,7 +79,8 @@ function addressOf(
   url: string,
   { protocol, sessionId }: AgentCall,
 ): { target: URL; authorization: { authorization?: string } } {
-  const target = new URL(`${url.replace(/\/+$/, '')}/${protocol}`);
+  const target = new URL(url);
+  target.pathname = `${target.pathname.replace(/\/+$/, '')}/${protocol}`;
   if (protocol === 'invocations' && sessionId !== undefined)
     target.searchParams.set('agent_session_id', sessionId);
   const { username, password } = target;

@@ -75,6 +75,8 @@ export interface Emulator {
   /** Told where it is reached, so that `ready` can say it. */
   listening(url: string): void;
   describe(): { store: string; rate: 0 | 1; skip: boolean; seed: string; assumedRules: number };
+  /** Answers the long polls of the journal at once; each of those connections closes. Before the port does. @internal */
+  endPolls(): void;
   close(): Promise<void>;
 }
 
@@ -164,6 +166,9 @@ export function createEmulator(options: EmulatorOptions = {}): Emulator {
       const clock = { rate: local?.rate ?? rate, skip: local?.skip ?? skip };
       return { store, ...clock, seed: local?.draw.seed ?? seed, assumedRules: ASSUMED_RULES };
     },
+    endPolls() {
+      for (const { engine } of projects.list()) engine.waits.endPolls();
+    },
     close: async () => {
       closed = true;
       projects.closeAll();
@@ -196,7 +201,10 @@ function readAgents(agents: Record<string, unknown>): Record<string, ConfiguredA
     if (url !== undefined && !URL.canParse(url))
       throw new OptionError(`agents.${name}.reply.url`, `url is '${url}', which is no address.`);
   }
-  return agents as Record<string, ConfiguredAgent>;
+  // An agent of whom nothing is said, as in `digest:`, is all by default.
+  return Object.fromEntries(
+    Object.entries(agents).map(([name, agent]) => [name, (agent ?? {}) as ConfiguredAgent]),
+  );
 }
 
 function readFaults(faults: readonly unknown[]): readonly unknown[] {

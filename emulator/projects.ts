@@ -10,6 +10,7 @@ import { conflict, notFound } from './errors.ts';
 import { FaultPlan } from './faults.ts';
 import { randomHex } from './ids.ts';
 import type { Profile } from './profile.ts';
+import { agentsWithoutSecrets } from './replies.ts';
 import { nextDue, PARKED } from './store/due.ts';
 import { writePlan } from './store/faults.ts';
 import {
@@ -310,7 +311,8 @@ export class Projects {
 /** A world's journal begins with what it was made with, so that it can be made again. Inside its first turn. */
 function begin(world: World, made: WorldMade): void {
   world.save();
-  world.record({ kind: 'world', data: { made } });
+  const agents = agentsWithoutSecrets(made.agents);
+  world.record({ kind: 'world', data: { made: { ...made, agents } } });
   makeAgents(world, made.demo, made.agents);
   writePlan(world.store, made.faults);
 }

@@ -15,6 +15,30 @@ export type Reply =
   | { kind: 'script'; turns: ScriptTurn[]; repeat?: 'last' | 'cycle' | 'error' }
   | { kind: 'forward'; url: string };
 
+/**
+ * A reply as the journal and the configuration that is printed have it: without what its address may hold of a secret (user, password,
+ * query). It is still an address, and nothing is left to hide in it.
+ */
+export function withoutSecrets(reply: unknown): unknown {
+  const url = (reply as { url?: unknown } | null | undefined)?.url;
+  if (typeof url !== 'string' || !URL.canParse(url)) return reply;
+  const address = new URL(url);
+  if (address.username + address.password + address.search === '') return reply;
+  address.username = 'not-shown';
+  address.password = '';
+  if (address.search !== '') address.search = 'not-shown';
+  return { ...(reply as object), url: address.href };
+}
+
+/** Agents of the configuration, with such replies. */
+export function agentsWithoutSecrets(agents: Record<string, unknown>): Record<string, unknown> {
+  const each = Object.entries(agents).map(([name, agent]) => {
+    const { reply, ...rest } = (agent ?? {}) as { reply?: unknown };
+    return [name, reply === undefined ? rest : { ...rest, reply: withoutSecrets(reply) }];
+  });
+  return Object.fromEntries(each);
+}
+
 export interface Spoken {
   status: number;
   headers: Record<string, string>;

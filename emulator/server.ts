@@ -312,7 +312,7 @@ function listenMessage(
   switch (code) {
     case 'EADDRINUSE':
       return (
-        `Port ${port} on ${host} is in use. Stop what listens there, or choose another port with ` +
+        `Port ${port} on ${host} is in use; "foundrite doctor" says by what. Stop that, or choose another port with ` +
         `--port (0 picks a free one).`
       );
     case 'EACCES':

@@ -27,6 +27,9 @@ export class Waits {
   readonly #gates = new Map<string, (() => void)[]>();
   /** Let go of who waits for an instant. */
   readonly #releases = new Set<() => void>();
+  /** Let go of long polls of the journal. */
+  readonly #polls = new Set<() => void>();
+  #pollsEnded = false;
 
   constructor(engine: Engine, options: { host: HostClock; notice(message: string): void }) {
     this.#engine = engine;
@@ -156,6 +159,22 @@ export class Waits {
     this.#gates.delete(name);
     for (const resolve of held) resolve();
     return held.length;
+  }
+
+  /** Registers a long poll, to be told when it has to end at once; the answer takes it off again. */
+  poll(end: () => void): () => void {
+    this.#polls.add(end);
+    return () => this.#polls.delete(end);
+  }
+
+  /** Whether a long poll must not wait: the port is about to close. */
+  get pollsEnded(): boolean {
+    return this.#pollsEnded;
+  }
+
+  endPolls(): void {
+    this.#pollsEnded = true;
+    for (const end of this.#polls) end();
   }
 
   /** Lets go of everybody: after a reset, a restore, or at the end. What they waited in is gone. */

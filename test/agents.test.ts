@@ -1,5 +1,6 @@
-import { describe } from 'vitest';
+import { describe, onTestFinished } from 'vitest';
 import { manualClock } from '../emulator/clock.ts';
+import { createEmulator } from '../emulator/emulator.ts';
 import {
   type Answered,
   expect,
@@ -509,7 +510,7 @@ describe('an agent of the user’s own', () => {
       });
       response.end('{"mine":true}');
     });
-    await foundry.reply('digest', { kind: 'forward', url: `${agent.url}/base/` });
+    await foundry.reply('digest', { kind: 'forward', url: `${agent.url}/base/?key=k` });
 
     const { status, body, headers } = await ask(foundry, 'x', { store: false });
 
@@ -519,8 +520,21 @@ describe('an agent of the user’s own', () => {
       'reply',
     ]);
     expect(agent.heard.map((call) => [call.url, JSON.parse(call.body)])).toEqual([
-      ['/base/responses', { input: 'x', store: false }],
+      ['/base/responses?key=k', { input: 'x', store: false }],
     ]);
+  });
+
+  test('of whom the file says nothing is all by default', async () => {
+    const emulator = createEmulator({ agents: { digest: null } });
+    onTestFinished(() => emulator.close());
+
+    const answer = await emulator.fetch(
+      new Request('http://localhost/api/projects/p/agents/digest', {
+        headers: { authorization: 'Bearer t' },
+      }),
+    );
+
+    expect(answer.status).toBe(200);
   });
 
   test('that is not there gives 424', async ({ foundry }) => {

@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -61,7 +62,7 @@ async function start(args: string[]) {
     if (chunk === undefined) throw new Error(`ended before it was ready: ${stderr}`);
     stdout += chunk;
   }
-  return { child, stdout, url: /url=(\S+)/.exec(stdout)?.[1] as string };
+  return { child, stdout, stderr: () => stderr, url: /url=(\S+)/.exec(stdout)?.[1] as string };
 }
 
 test('start says that it is ready on its last line, answers, and a signal ends it', async () => {
@@ -101,7 +102,39 @@ test('a port in use gives 14 and names the port', async () => {
   const { status, stderr, stdout } = run(['start', '--port', String(port)]);
 
   expect({ status, stdout }).toEqual({ status: 14, stdout: '' });
-  expect(stderr).toContain(`Port ${port} on 127.0.0.1 is in use`);
+  expect(stderr).toContain(`Port ${port} on 127.0.0.1 is in use; "foundrite doctor" says by what.`);
+});
+
+test('an address that cannot be listened on does not stay in the certificate', () => {
+  const names = () => {
+    const kept = readFileSync(join(home, 'tls', 'server.pem'), 'utf8');
+    return new X509Certificate(kept.slice(kept.indexOf('-----BEGIN CERT'))).subjectAltName;
+  };
+  const failed = [
+    run(['--host', '192.0.2.1', '--no-control', '--port', '0']),
+    run(['--host', 'localhots', '--no-control', '--port', '0']),
+  ];
+
+  expect(failed.map(({ status }) => status)).toEqual([14, 14]);
+  expect(names()).not.toMatch(/192\.0\.2\.1|localhots/);
+});
+
+test('on every address it says by which names it is called', async () => {
+  const { child, stderr } = await start([
+    '--host',
+    '0.0.0.0',
+    '--no-control',
+    '--port',
+    '0',
+    '--tls-name',
+    'box.test',
+  ]);
+  child.kill('SIGTERM');
+  await once(child, 'exit');
+
+  expect(stderr()).toBe(
+    'foundrite: It answers to localhost, 127.0.0.1, box.test; a call by another name or address gets 421. Add those that you use: --tls-name NAME.\n',
+  );
 });
 
 test('a folder that another process uses gives 14', async () => {
@@ -213,6 +246,12 @@ test('no emulator gives 11', async () => {
   expect(stderr).toContain('No emulator answers');
 });
 
+test('what is wrong with the flags is a sentence, and then where to look', () => {
+  expect(run(['start', '--nope']).stderr).toMatch(
+    /^foundrite: unknown option '--nope' \(did you mean --now\?\)\. See foundrite --help\.\n$/,
+  );
+});
+
 test('help and version end well', () => {
   expect(run(['--help'])).toMatchObject({ status: 0, stdout: expect.stringContaining('exec') });
   expect(run(['--version'])).toMatchObject({
@@ -239,7 +278,10 @@ async function answering(answers: Record<string, { status?: number; body: string
       body: '{"error":{"message":"none"}}',
     };
     response
-      .writeHead(answer.status ?? 200, { 'content-type': 'application/json' })
+      .writeHead(answer.status ?? 200, {
+        'content-type': 'application/json',
+        'x-foundrite-now': '2026-06-01T07:00:00.000Z',
+      })
       .end(answer.body);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -481,7 +523,7 @@ test.each([
 
 test.each([
   ['potr: 1', /there is no key "potr"/],
-  ['port: 1\nport: 2', /is not YAML: Map keys must be unique/],
+  ['port: 1\nport: 2', /is not YAML: Map keys must be unique at line 2, column 1\.$/],
   ['- 1', /holds no mapping/],
   ['rate: fast', /rate in .*is "fast"/],
 ])('a foundrite.yaml with %j is refused', async (text, message) => {

@@ -108,6 +108,63 @@ test('a variable goes before the file, its negation too', async () => {
   expect(options.control).toBe(false);
 });
 
+test('switches and settings are merged by name: flag before variable before file', async () => {
+  const config = join(home, 'merged.yaml');
+  writeFileSync(
+    config,
+    'settings: { skip_max: 1h, wall_max: 9, page_max: 7 }\nswitches: { a: file }\n',
+  );
+  const flags = { config, setting: ['skip_max=3h'], switch: ['b=flag'] };
+
+  const { options, origins } = await readOptions(flags, {
+    FOUNDRITE_SETTING: 'skip_max=2h,wall_max=8',
+  });
+
+  expect(options.settings).toEqual({ skip_max: '3h', wall_max: 8, page_max: 7 });
+  expect(options.switches).toEqual({ a: 'file', b: 'flag' });
+  expect(origins.get('setting')).toBe(`--setting and FOUNDRITE_SETTING and setting in ${config}`);
+});
+
+test.each([
+  [{ controlToken: '' }, {}],
+  [{ controlToken: ' ' }, {}],
+  [{}, { FOUNDRITE_CONTROL_TOKEN: '\n' }],
+])('a control token that nobody can bear is refused: %j %j', async (flags, env) => {
+  await expect(readOptions(flags, env)).rejects.toThrow(/ is no token: it is empty\. /);
+  await expect(readOptions({ controlToken: 'a hush' }, {})).rejects.toThrow(
+    '--control-token is no token: it holds blanks, which no call can bear.',
+  );
+  expect((await readOptions({ controlToken: ' t\n' }, {})).options.controlToken).toBe('t');
+});
+
+test('a token beside no control is refused, but where a flag turns it off for once', async () => {
+  const config = join(home, 'token.yaml');
+  writeFileSync(config, 'control_token: t\n');
+  const token = { FOUNDRITE_CONTROL_TOKEN: 't' };
+
+  await expect(readOptions({ controlToken: 't', control: false }, {})).rejects.toThrow(
+    '--control-token is of no use: --no-control turns all control off.',
+  );
+  await expect(readOptions({ controlToken: 't' }, { FOUNDRITE_NO_CONTROL: '1' })).rejects.toThrow(
+    'is of no use: FOUNDRITE_NO_CONTROL turns',
+  );
+  for (const said of [
+    await readOptions({ control: false }, token),
+    await readOptions({ control: false, config }, {}),
+  ])
+    expect(said.options.control).toBe(false);
+});
+
+test('control for those who bear the token, if there is one', async () => {
+  const auto = { FOUNDRITE_CONTROL: 'auto', FOUNDRITE_HOST: '0.0.0.0' };
+
+  expect((await readOptions({}, auto)).options.control).toBe(false);
+  expect((await readOptions({ controlToken: 't' }, auto)).options.control).toBe(true);
+  await expect(readOptions({}, { FOUNDRITE_CONTROL: 'maybe' })).rejects.toThrow(
+    'FOUNDRITE_CONTROL is "maybe": write true, false or auto.',
+  );
+});
+
 test('play has variables for how, and none for what and where', () => {
   const env = {
     FOUNDRITE_REPORTER: 'pretty,junit=a.xml',
@@ -160,7 +217,9 @@ test('a variable that there is not is named with what was meant, and changes not
 test('--print-config says each value and where it is from, keeps a secret, and starts nothing', () => {
   writeFileSync(
     join(home, 'foundrite.yaml'),
-    'seed: file\nagents:\n  digest: { reply: { kind: forward, url: "http://me:hush@127.0.0.1:9/" } }\n',
+    'seed: file\nagents:\n  digest: { reply: { kind: forward, url: "http://me:hush@127.0.0.1:9/" } }\n' +
+      '  keyed: { reply: { url: "http://127.0.0.1:9/a?key=hush", kind: forward } }\n' +
+      '  plain: { reply: { kind: forward, url: "http://127.0.0.1:9/" } }\n',
   );
   const env = { FOUNDRITE_RATE: '0', FOUNDRITE_CONTROL_TOKEN: 'hush' };
 
@@ -183,7 +242,12 @@ test('--print-config says each value and where it is from, keeps a secret, and s
   ])
     expect(stdout.split('\n')).toContain(line);
   expect(stdout).not.toContain('hush');
-  expect(parse(stdout)).toMatchObject({ agents: { digest: { reply: { kind: 'forward' } } } });
+  expect(stdout).toContain('# url: http://not-shown@127.0.0.1:9/a?not-shown\n');
+  expect(parse(stdout).agents).toEqual({
+    digest: { reply: { kind: 'forward' } },
+    keyed: { reply: { kind: 'forward' } },
+    plain: { reply: { kind: 'forward', url: 'http://127.0.0.1:9/' } },
+  });
   expect(stdout).not.toContain('keep_azure_env');
 
   const exec = run(['exec', '--print-config', '--project', 'p']);

@@ -250,6 +250,25 @@ describe.runIf(mounts)('a full disk', () => {
   }, 60_000);
 });
 
+it.runIf(mounts)('doctor calls no world damaged for want of room, and touches none', async () => {
+  const folder = scratch();
+  const kept = await folderWithWorld();
+  const script =
+    'mount -t tmpfs -o size=2m tmpfs "$1"; cp -r "$2"/. "$1"; dd if=/dev/zero of="$1/filler" bs=4k 2>/dev/null || true';
+  const [command = '', ...words] = prepared(script, folder, kept);
+
+  const { status, stdout } = spawnSync(
+    command,
+    [...words, process.execPath, BIN, 'doctor', '--port', '0', '--data-dir', folder],
+    { encoding: 'utf8' },
+  );
+
+  expect(status).toBe(14);
+  expect(stdout).toMatch(/\nwrong +folder +\S+ has 0 MiB left\n/);
+  expect(stdout).toMatch(/\nwarning +folder +\S+\.db cannot be checked until there is room\n/);
+  expect(stdout).not.toContain('damaged');
+});
+
 describe('an answer that cannot be written', () => {
   it.each(['echo', 'script', 'forward'])(
     'is kept until it can be, when the agent’s reply is %s',
@@ -390,6 +409,47 @@ describe('a folder that cannot be one', () => {
       );
     expect(readFileSync(file, 'utf8')).toBe('mine');
   }, 30_000);
+
+  it.runIf(existsSync('/proc/self'))(
+    'because none can be made there, ends a start with 14 and does not hang',
+    () => {
+      const end = (env: NodeJS.ProcessEnv, ...args: string[]) =>
+        spawnSync(process.execPath, [BIN, 'start', '--port', '0', ...args], {
+          env: { ...process.env, ...env },
+          encoding: 'utf8',
+          timeout: 10_000,
+        });
+
+      const { status, stderr } = end({}, '--data-dir', '/proc/none/below');
+      // Without a certificate that could be kept it goes on, and says so, up to the folder.
+      const home = end({ FOUNDRITE_HOME: '/proc/none' }, '--data-dir', '/proc/none');
+
+      expect(status).toBe(14);
+      expect(stderr).toMatch(
+        /^foundrite: \/proc\/none\/below cannot be made: [^\n]+ Choose another --data-dir\.\n$/,
+      );
+      expect([home.status, home.stderr]).toEqual([
+        14,
+        expect.stringContaining('The certificate could not be kept in /proc/none/tls'),
+      ]);
+    },
+    30_000,
+  );
+
+  it.each(['', 'SQLite format 3'])(
+    'because of a file %j in it that is no project',
+    async (text) => {
+      const folder = scratch();
+      writeFileSync(join(folder, 'notes.db'), text);
+
+      const said = await refused([], '--data-dir', folder);
+
+      expect(said).toMatch(/^ended with 14: foundrite: \S+notes\.db [^\n]+$/);
+      expect(said).not.toContain('no such table');
+      if (text === '') expect(said).toContain('holds no project of Foundrite');
+      expect(readFileSync(join(folder, 'notes.db'), 'utf8')).toBe(text);
+    },
+  );
 
   it('because this user may not write it, ends a start with 14', async () => {
     const folder = scratch();

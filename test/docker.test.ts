@@ -119,7 +119,7 @@ test('it starts as it stands, without control, is healthy, and ends by SIGTERM w
 });
 
 test('with a token it has control, for those who bear it; control without one is refused', async () => {
-  const { url } = await container({ FOUNDRITE_CONTROL: 'true', FOUNDRITE_CONTROL_TOKEN: 'hush' });
+  const { url } = await container({ FOUNDRITE_CONTROL_TOKEN: 'hush' });
   const ask = async (headers: Record<string, string>) =>
     (await fetch(`${url}/_emulator/projects`, { headers })).status;
 

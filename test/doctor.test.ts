@@ -91,6 +91,7 @@ test('a sound machine: each thing is looked at, nothing is wrong, exit 0', async
     'certificate ok',
     'trust ok',
     'proxy ok',
+    'endpoint ok',
     'credentials ok',
     'variables ok',
   ]);
@@ -106,7 +107,7 @@ test('people read a line for each thing, what to do below it, and the count', ()
   expect(stdout).toMatch(
     /\nwarning {2}variables {5}there is no variable FOUNDRITE_PROT, .* Near it: FOUNDRITE_PORT\b.*\n +→ Correct its name/,
   );
-  expect(stdout).toMatch(/\n0 wrong, 1 warning, 8 ok\n$/);
+  expect(stdout).toMatch(/\n0 wrong, 1 warning, 9 ok\n$/);
 });
 
 test('what is wrong ends it with 14, and JSON holds all of it', () => {
@@ -114,8 +115,8 @@ test('what is wrong ends it with 14, and JSON holds all of it', () => {
   const told = JSON.parse(stdout);
 
   expect(status).toBe(14);
-  expect(told).toMatchObject({ wrong: 1, warning: 1, ok: 7 });
-  expect(told.findings).toHaveLength(9);
+  expect(told).toMatchObject({ wrong: 1, warning: 1, ok: 8 });
+  expect(told.findings).toHaveLength(10);
   expect(told.findings[1]).toEqual({
     check: 'configuration',
     level: 'wrong',
@@ -266,6 +267,46 @@ test('a damaged world, one of another version, and a file that is none', async (
     expect.stringMatching(/^wrong \/\S+\.db has format 99, and this Foundrite reads \d+$/),
     expect.stringMatching(/^wrong \/zero\.db is damaged: file is not a database/),
   ]);
+});
+
+test('an empty file, or one of another program, is no project; nobody calls it damaged', async () => {
+  const dataDir = folder();
+  writeFileSync(join(dataDir, 'empty.db'), '');
+  const other = new Sqlite(join(dataDir, 'other.db'));
+  other.exec('CREATE TABLE song (name TEXT)');
+  other.close();
+
+  const told = await doctor({ dataDir });
+
+  expect(told.of('folder').map(({ level, found }) => [level, found])).toEqual(
+    ['empty.db', 'other.db'].map((name) => [
+      'wrong',
+      `${join(dataDir, name)} holds no project of Foundrite's: it is empty, or another program's`,
+    ]),
+  );
+});
+
+/** Root passes every permission unless it lets go of that power. */
+const POWERLESS =
+  process.getuid?.() === 0
+    ? ['setpriv', '--bounding-set', '-dac_override,-dac_read_search']
+    : ['env'];
+
+test.skipIf(process.platform !== 'linux')('a world that may not be written', async () => {
+  const dataDir = await killedFolder();
+  const world = join(dataDir, readdirSync(dataDir).find((name) => name.endsWith('.db')) ?? '');
+  chmodSync(world, 0o400);
+
+  const [command = '', ...words] = POWERLESS;
+  const { status, stdout } = spawnSync(
+    command,
+    [...words, process.execPath, BIN, 'doctor', '--port', '0', '--data-dir', dataDir],
+    { env: { PATH: process.env.PATH, FOUNDRITE_HOME: home }, cwd: home, encoding: 'utf8' },
+  );
+
+  expect(status).toBe(14);
+  expect(stdout).toContain(`${world} cannot be read and written (EACCES)\n`);
+  expect(stdout).toContain(`chmod 600 ${world}`);
 });
 
 test('no certificate yet is well; a home that cannot be written is told', async () => {
@@ -443,6 +484,54 @@ test('credentials that lead past the emulator, which is wrong where it is to be 
   ).toEqual([]);
 });
 
+test('what is set for another identity, before exec or env take it away', async () => {
+  const foreign = { IDENTITY_ENDPOINT: 'http://169.254.1.1/token', MSI_ENDPOINT: 'http://x' };
+
+  expectTold(
+    await doctor({}, foreign),
+    'credentials',
+    'warning',
+    /^IDENTITY_ENDPOINT, MSI_ENDPOINT set, and not to the emulator/,
+  );
+  expectTold(
+    await doctor({}, { AZURE_TOKEN_CREDENTIALS: 'dev' }),
+    'credentials',
+    'warning',
+    /^AZURE_TOKEN_CREDENTIALS is dev, which/,
+  );
+  expectTold(
+    await doctor({}, { NODE_TLS_REJECT_UNAUTHORIZED: '0' }),
+    'trust',
+    'warning',
+    /^NODE_TLS_REJECT_UNAUTHORIZED is 0/,
+  );
+});
+
+test.each([
+  ['https://a.services.ai.azure.com/api/projects/p', {}, false],
+  ['https://127.0.0.1:3686/api/projects/local', {}, false],
+  ['no address', {}, false],
+  ['https://127.0.0.1:4999/api/projects/local', {}, true],
+  ['https://[::1]:4999/api/projects/local', {}, true],
+  ['https://10.1.2.3:5000/api/projects/local', { FOUNDRITE_URL: 'http://10.1.2.3:5000' }, true],
+])('an endpoint %j with %j leads to the emulator of port 4999: %j', async (url, env, well) => {
+  const told = await doctor({ port: '4999' }, { AZURE_AI_PROJECT_ENDPOINT: url, ...env });
+
+  expect(told.of('endpoint')).toHaveLength(well ? 0 : 1);
+  if (!well) expect(told.of('endpoint')[0]?.found).toMatch(/^AZURE_AI_PROJECT_ENDPOINT is "/);
+});
+
+test('a proxy that would be asked for the address of --host or FOUNDRITE_URL', async () => {
+  const env = { HTTPS_PROXY: 'http://p', NO_PROXY: 'localhost,127.0.0.1' };
+
+  const told = await doctor(
+    { host: '192.0.2.1', control: false },
+    { ...env, FOUNDRITE_URL: 'http://192.0.2.7:4880' },
+  );
+
+  expect(told.of('proxy')[0]?.found).toMatch(/NO_PROXY lacks 192\.0\.2\.1, 192\.0\.2\.7$/);
+});
+
 test('each wrong line of a configuration is told, and what is right still counts', async () => {
   const place = folder();
   const config = join(place, 'foundrite.yaml');
@@ -465,7 +554,7 @@ test('each wrong line of a configuration is told, and what is right still counts
 
 test('a configuration that is not there, that is no YAML, that is a folder', async () => {
   const bad = join(folder(), 'bad.yaml');
-  writeFileSync(bad, 'a: [');
+  writeFileSync(bad, 'a: [\nb: ]');
 
   expectTold(
     await doctor({ config: '/none.yaml' }),
@@ -473,6 +562,6 @@ test('a configuration that is not there, that is no YAML, that is a folder', asy
     'wrong',
     /none\.yaml.* is not there/,
   );
-  expectTold(await doctor({ config: bad }), 'configuration', 'wrong', /is not YAML/);
+  expectTold(await doctor({ config: bad }), 'configuration', 'wrong', /is not YAML: [^\n]+[^:]$/);
   expectTold(await doctor({ config: home }), 'configuration', 'wrong', /cannot be read/);
 });

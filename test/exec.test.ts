@@ -144,6 +144,29 @@ test('hosts that are to be reached without a proxy are kept, in both spellings',
   expect(set.no_proxy).toBe(set.NO_PROXY);
 });
 
+test('the host of the emulator is reached without a proxy, whichever it is', () => {
+  const list = (url: string) => changesFor({ ...given, url }).set.no_proxy;
+
+  expect(list('http://192.0.2.7:4880')).toBe('localhost,127.0.0.1,::1,192.0.2.7');
+  expect(list('http://[2001:db8::7]:4880')).toBe('localhost,127.0.0.1,::1,2001:db8::7');
+});
+
+test('the child finds the emulator by our own verbs, its token included, which is not shown', async () => {
+  const clock = ['--', process.execPath, BIN, 'clock', 'advance', '2m'];
+
+  const { code, stdout, stderr } = await exec([
+    '--rate=0',
+    '--project=mine',
+    '--control-token=hush',
+    ...clock,
+  ]);
+
+  expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining('reached') });
+  expect(stderr).toMatch(/FOUNDRITE_URL = http:\/\/127\.0\.0\.1:\d+.*FOUNDRITE_PROJECT = mine/);
+  expect(stderr).toMatch(/FOUNDRITE_CONTROL_TOKEN.* = \(secret\)/);
+  expect(stderr).not.toContain('hush');
+});
+
 test('--keep-azure-env and --no-identity undo what they name', () => {
   const kept = changesFor({ ...given, keepAzureEnv: true });
   const alone = changesFor({ ...given, identity: false });

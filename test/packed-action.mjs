@@ -114,9 +114,32 @@ export async function tryAction({ test, run, folder, tarball, env }) {
     if (existsSync(join(folder, 'runner', 'foundrite', 'ready'))) throw new Error('it still runs');
   });
 
+  const again = (args) =>
+    runner.uses('action/action.yml', { version: tarball, args }, 'Install Foundrite');
+
+  await test('the action starts it without any args, and later steps have the token of its args', async () => {
+    for (const args of ['', ' \n', `--control-token 'secret'`, '--control-token=secret']) {
+      const started = await again(args);
+      const used = started.code === 0 ? await clockOf(runner, run) : 'it did not start';
+      await stop();
+      if (used) throw new Error(`"${args}": ${used} ${started.printed}`);
+    }
+  });
+
+  await test('the action refuses args that it cannot go by', async () => {
+    for (const [args, reason] of [
+      [`--seed 'x`, /::error::args cannot be read, a quote may be open/],
+      ['--ready-file here', /::error::args has --ready-file/],
+      ['--ready-file=here', /::error::args has --ready-file/],
+    ]) {
+      const { code, printed } = await again(args);
+      await stop();
+      if (code !== 1 || !reason.test(printed)) throw new Error(`${args}: ${code} ${printed}`);
+    }
+  });
+
   await test('the action fails with the reason when the emulator does not start', async () => {
-    const inputs = { version: tarball, args: '--rate 7' };
-    const { code, printed } = await runner.uses('action/action.yml', inputs, 'Install Foundrite');
+    const { code, printed } = await again('--rate 7');
     await stop();
     if (code !== 1 || !/::error::.*--rate is "7"/.test(printed))
       throw new Error(`${code}: ${printed}`);
@@ -132,6 +155,12 @@ async function useIt(runner, run) {
   const step = await run('node', ['--input-type=module', '-e', script], runner.env());
   if (step.printed.stdout.trim() !== `200 ${url.replace('http', 'https')}/api/projects/ci`)
     return JSON.stringify(step.printed);
+  return clockOf(runner, run, 0);
+}
+
+async function clockOf(runner, run, rate = 1) {
   const clock = await run('foundrite', ['clock'], runner.env());
-  return /^now .* rate 0/.test(clock.printed.stdout) ? '' : JSON.stringify(clock.printed);
+  const shown =
+    clock.printed.stdout.startsWith('now ') && clock.printed.stdout.includes(` rate ${rate} `);
+  return shown ? '' : JSON.stringify(clock.printed);
 }

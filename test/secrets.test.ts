@@ -12,6 +12,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join, relative } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { canonicalLines } from '../emulator/api/journal.ts';
+import { replayJournal } from '../emulator/replay.ts';
 import { openFoundry, refusal, scratchFolder } from './fixture.ts';
 import { every, type Started, startUnder } from './started.ts';
 
@@ -146,6 +148,39 @@ test('the control token is said nowhere', async () => {
   await emulator.end();
   expect(emulator.printed()).not.toContain(CANARY);
   expect(withCanary(folder)).toEqual([]);
+});
+
+test('what the address of an agent holds of a secret is in no journal, which is played again all the same', async () => {
+  const heard: (string | undefined)[] = [];
+  const agent = createServer((request, response) => {
+    heard.push(request.headers.authorization);
+    response.end('{}');
+  });
+  await new Promise<void>((resolve) => agent.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    agent.closeAllConnections();
+    agent.close();
+  });
+  const { port } = agent.address() as AddressInfo;
+  const reply = { kind: 'forward', url: `http://me:${CANARY}@127.0.0.1:${port}` };
+  const foundry = openFoundry({ agents: { digest: { reply }, other: {} } });
+  await foundry.reply('other', reply);
+  await foundry.reply('other', { ...reply, url: `http://127.0.0.1:${port}/?key=${CANARY}` });
+  await foundry.put('/routines/r', every('0 7 * * *'));
+  await foundry.post('/agents/digest/endpoint/protocols/invocations', {});
+  await foundry.post('/_emulator/projects/tests:reset', {});
+  await foundry.reply('other', reply);
+  await foundry.post('/agents/digest/endpoint/protocols/invocations', {});
+  await foundry.post('/agents/other/endpoint/protocols/invocations', {});
+
+  const journal = await foundry.get('/_emulator/projects/tests/journal');
+  const lines = canonicalLines(foundry.project);
+
+  const authorization = `Basic ${Buffer.from(`me:${CANARY}`).toString('base64')}`;
+  expect(heard).toEqual([authorization, authorization, authorization]);
+  expect(JSON.stringify(journal.body)).toContain(`http://not-shown@127.0.0.1:${port}/`);
+  expect(JSON.stringify(journal.body) + lines).not.toContain(CANARY);
+  expect(await replayJournal(lines)).toEqual(lines);
 });
 
 test.skipIf(process.platform === 'win32')('what it keeps is for its user alone', async () => {

@@ -7,7 +7,7 @@
 export type Level = 'ok' | 'warning' | 'wrong';
 
 export interface Finding {
-  /** What was looked at: node, configuration, port, folder, certificate, trust, proxy, credentials, variables. */
+  /** What was looked at: node, configuration, port, folder, certificate, trust, proxy, endpoint, credentials, variables. */
   check: string;
   level: Level;
   /** With the name and the value. */

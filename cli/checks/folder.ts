@@ -1,5 +1,7 @@
 /** The folder of --data-dir: there, writable, free, with room, and its worlds whole. */
 import {
+  accessSync,
+  constants,
   existsSync,
   readdirSync,
   readFileSync,
@@ -21,6 +23,8 @@ const MIB = 1024 * 1024;
 /** A world with an hour of firings takes about this much. */
 const ROOM_WARN = 100 * MIB;
 const ROOM_MIN = 5 * MIB;
+/** What a system, and SQLite, say of a full disk. */
+const NO_ROOM = /^(?:ENOSPC|EDQUOT|SQLITE_FULL)$/;
 const OTHER = 'Choose another with --data-dir';
 
 /** `running` holds the port: when it is the one that uses the folder, that is as it should be. */
@@ -33,7 +37,7 @@ export function checkFolder(dataDir: string | undefined, running?: Running): Fin
     return [wrong('folder', `${folder} is a file, not a folder`, `${OTHER}.`)];
 
   const refused = writeRefused(folder);
-  if (refused)
+  if (refused && !NO_ROOM.test(refused))
     return [
       wrong(
         'folder',
@@ -98,6 +102,8 @@ export function checkRoom(folder: string, bytes: number): Finding[] {
 }
 
 function inUse(folder: string, lockFile: string, error: Error, running?: Running): Finding {
+  if (error.message.includes(' is full.'))
+    return warning('folder', `${folder} cannot be checked until there is room`, 'Make room there.');
   if (!error.message.startsWith('Another process'))
     return wrong('folder', error.message, 'Remove foundrite.lock there when no Foundrite runs.');
   const pid = pidOfLock(lockFile);
@@ -138,8 +144,15 @@ function checkWorld(path: string): Finding {
   const hadShm = existsSync(`${path}-shm`);
   let db: Database | undefined;
   try {
+    accessSync(path, constants.R_OK | constants.W_OK);
     db = new Sqlite(path, { readonly: true, fileMustExist: true, timeout: 0 });
     const version = db.pragma('user_version', { simple: true });
+    if (version === 0)
+      return wrong(
+        'folder',
+        `${path} holds no project of Foundrite's: it is empty, or another program's`,
+        `Move it away. ${OTHER} otherwise.`,
+      );
     if (version !== STORE_VERSION)
       return wrong(
         'folder',
@@ -152,12 +165,36 @@ function checkWorld(path: string): Finding {
     if (typeof project !== 'string') return damaged(path, 'it names no project');
     return ok('folder', `${path} is whole (project ${project})`);
   } catch (error) {
-    return damaged(path, (error as Error).message);
+    return unchecked(path, error as NodeJS.ErrnoException);
   } finally {
     db?.close();
     // A reader of a log that was left behind makes this index of it, and would leave it.
     if (!hadShm) rmSync(`${path}-shm`, { force: true });
   }
+}
+
+/** A disk that is full, or a file that may not be used, says nothing of what the file holds. */
+function unchecked(path: string, { code = '', message }: NodeJS.ErrnoException): Finding {
+  if (/^SQLITE_(?:NOTADB|CORRUPT)/.test(code)) return damaged(path, message);
+  // A log that was left behind needs an index beside it, which SQLite calls an error of the disk when there is no room for it.
+  const full = code.startsWith('SQLITE_') && freeBytes(dirname(path)) < ROOM_MIN;
+  if (full || NO_ROOM.test(code))
+    return warning(
+      'folder',
+      `${path} cannot be checked until there is room`,
+      'Make room there; it is left as it is.',
+    );
+  if (/^(?:EACCES|EPERM|EROFS)$/.test(code))
+    return wrong(
+      'folder',
+      `${path} cannot be read and written (${code})`,
+      `Give this user the right to: chmod 600 ${path}. ${OTHER} otherwise.`,
+    );
+  return wrong(
+    'folder',
+    `${path} cannot be checked: ${message} (${code})`,
+    `Check its disk. ${OTHER} otherwise.`,
+  );
 }
 
 function damaged(path: string, reason: string): Finding {

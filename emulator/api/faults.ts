@@ -4,6 +4,7 @@ import { isoInstant } from '../clock.ts';
 import { conflict, invalid, notFound, shown } from '../errors.ts';
 import { badDuration } from '../faults.ts';
 import type { Project } from '../projects.ts';
+import { withoutSecrets } from '../replies.ts';
 import { readPlan, writePlan, writeReply } from '../store/faults.ts';
 import { findRoutine } from '../store/routines.ts';
 import { fireByHand } from '../work/firing.ts';
@@ -82,7 +83,9 @@ export function setReply(call: Controlled): Answer {
   for (const [index, turn] of (reply.kind === 'script' ? reply.turns : []).entries())
     if ('accepted' in turn)
       readDuration(turn.accepted.after, `turns[${index}].accepted.after`, 'reply/turn-known');
-  controlTurn(call, project, 'setAgentReply', () => writeReply(project.world.store, agent, reply));
+  // Replay never calls out: it does without what is not written down.
+  const told = { ...call, body: withoutSecrets(call.body) };
+  controlTurn(told, project, 'setAgentReply', () => writeReply(project.world.store, agent, reply));
   return { status: 200, body: { agent, reply } };
 }
 

@@ -49,27 +49,16 @@ export class Disconnected extends TypeError {
 }
 
 export function toResponse(answer: Answer, now: number, id: string): Response {
+  const { status, body, text } = answer;
   // A plain object: node-server writes it as it is, and need not read a Headers back.
-  if (answer.body !== undefined && answer.headers === undefined) {
-    const headers = {
-      'x-foundrite-now': isoInstant(now),
-      'x-request-id': id,
-      'content-type': 'application/json',
-    };
-    return new Response(JSON.stringify(answer.body), { status: answer.status, headers });
-  }
-  const headers: Record<string, string> = {
-    ...answer.headers,
-    'x-foundrite-now': isoInstant(now),
-    'x-request-id': id,
-  };
-  const empty =
-    answer.text === '' || answer.status === 204 || answer.status === 205 || answer.status === 304;
-  if (answer.text !== undefined)
-    return new Response(empty ? null : answer.text, { status: answer.status, headers });
-  if (answer.body === undefined) return new Response(null, { status: answer.status, headers });
-  headers['content-type'] = 'application/json';
-  return new Response(JSON.stringify(answer.body), { status: answer.status, headers });
+  const headers = { ...answer.headers, 'x-foundrite-now': isoInstant(now), 'x-request-id': id };
+  if (text === undefined && body !== undefined)
+    return new Response(JSON.stringify(body), {
+      status,
+      headers: { ...headers, 'content-type': 'application/json' },
+    });
+  const empty = text === undefined || text === '' || [204, 205, 304].includes(status);
+  return new Response(empty ? null : text, { status, headers });
 }
 
 /** The decoded parameters of a path, read off the raw segments: whatever a name holds, it is decoded once. */

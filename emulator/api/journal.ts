@@ -49,7 +49,9 @@ export async function readJournal(call: Controlled, project: Project): Promise<A
     canonical,
   };
   if (canonical) body.hash = canonicalHash(project);
-  return { status: 200, body };
+  // Who asks again then finds the port closed, and knows.
+  const ended = waitMs !== undefined && project.engine.waits.pollsEnded;
+  return { status: 200, body, ...(ended ? { headers: { connection: 'close' } } : {}) };
 }
 
 /** An empty one is none, as everywhere. */
@@ -97,18 +99,21 @@ async function waitForLines(
     followed = await engine.waits.follow(subject, notAfter);
   if (world.now > from) world.turn(() => engine.waits.recordSkip(from, 'getJournal'));
   const found = readLines(store, asked);
-  if (found.length > 0) return found;
+  if (found.length > 0 || engine.waits.pollsEnded) return found;
   return new Promise((resolve) => {
     const finish = (rows: JournalRow[]) => {
       off();
       cancel();
+      leave();
       resolve(rows);
     };
+    const end = () => finish([]);
+    const leave = engine.waits.poll(end);
     const off = world.onTurn(() => {
       const rows = readLines(store, asked);
       if (rows.length > 0) finish(rows);
     });
-    const cancel = world.host.after(waitMs, () => finish([]), true);
+    const cancel = world.host.after(waitMs, end, true);
   });
 }
 

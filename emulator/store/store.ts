@@ -5,7 +5,6 @@ import {
   closeSync,
   constants,
   existsSync,
-  mkdirSync,
   openSync,
   readdirSync,
   renameSync,
@@ -15,6 +14,7 @@ import {
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { Database, Statement } from 'better-sqlite3';
+import { makeFolder } from '../folder.ts';
 import { AGENT_TABLES } from './agents.ts';
 import { ATTEMPT_TABLES } from './attempts.ts';
 import { DUE_TABLES } from './due.ts';
@@ -121,17 +121,29 @@ function openFile(
     db.pragma('journal_mode = WAL');
     db.pragma(`synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`);
     db.exec('BEGIN IMMEDIATE; COMMIT');
-    const version = db.pragma('user_version', { simple: true });
-    if (version !== STORE_VERSION) {
+    try {
+      requireVersion(path, db);
+    } catch (error) {
       db.close();
-      throw new StoreError(
-        `The world in ${path} was written by another Foundrite (format ${String(version)}, this one reads ${STORE_VERSION}). Use that version, or another --data-dir.`,
-      );
+      throw error;
     }
     return db;
   } catch (error) {
     throw refusal(path, error);
   }
+}
+
+function requireVersion(path: string, db: Database): void {
+  const version = db.pragma('user_version', { simple: true });
+  if (version === STORE_VERSION) return;
+  // SQLite takes an empty file for an empty database.
+  if (version === 0)
+    throw new StoreError(
+      `${path} holds no project of Foundrite's: it is empty, or another program's. Move it away, or choose another --data-dir.`,
+    );
+  throw new StoreError(
+    `The world in ${path} was written by another Foundrite (format ${String(version)}, this one reads ${STORE_VERSION}). Use that version, or another --data-dir.`,
+  );
 }
 
 /** SQLite opens what it may not write all the same, and fails later with less to say. */
@@ -154,7 +166,7 @@ function writeWhole(path: string, write: (draft: string) => void): void {
 
 /** A slug that a person recognises, and a hash that tells apart what slugs to the same. */
 function filePath(dataDir: string, project: string): string {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  makeFolder(dataDir);
   const slug = project
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
@@ -196,7 +208,7 @@ export function snapshotFolder(path: string): string {
 /** Keeps every other process out of a folder until it is closed, or its process ends however that may be. */
 export function lockFolder(dataDir: string): { close(): void } {
   try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    makeFolder(dataDir);
     const path = join(dataDir, 'foundrite.lock');
     // SQLite makes files by the umask; what lies here is its owner's alone.
     // Not when it is there: closing any handle of a file lets go of the locks that this process has on it.
@@ -218,6 +230,7 @@ export function storedProjects(dataDir: string): string[] {
     try {
       requireWritable(path);
       db = openDatabase()(path);
+      requireVersion(path, db);
       const row = db.prepare('SELECT project FROM world').get() as { project: string } | undefined;
       return row ? [row.project] : [];
     } catch (error) {
@@ -247,6 +260,7 @@ function sentenceOf(path: string, code: string, message: string): string {
     return `${path} cannot be written: ${message}. Allow it for this user, or choose another --data-dir.`;
   if (NO_FOLDER.test(code))
     return `${path} is no folder, or lies below a file: ${message}. Choose another --data-dir.`;
+  if (code === 'ENOENT') return `${path} cannot be made: ${message}. Choose another --data-dir.`;
   return `${path} cannot be used: ${message} (${code}). Check its disk, or choose another --data-dir.`;
 }
 
@@ -270,7 +284,7 @@ function storedWorlds(dataDir: string): string[] {
 /** Writes a consistent copy of the database to a file; one that is there already stays as it is until the copy is whole. */
 export function copyTo(store: Store, path: string): void {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(path));
     writeWhole(path, (draft) => {
       // An empty file is as good to SQLite as none, and is its owner's alone.
       writeFileSync(draft, '', { mode: 0o600, flag: 'wx' });
