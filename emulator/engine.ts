@@ -32,6 +32,8 @@ export interface RunOptions {
 
 /** How often it is tried whether a disk can be written again. */
 const DISK_RETRY_MS = 1_000;
+/** After so long without a failure a full disk is news again. */
+const DISK_SAY_AGAIN_MS = 60_000;
 /** How long the engine works before it lets requests in. */
 const SLICE_MS = 10;
 
@@ -55,7 +57,7 @@ export class Engine {
   #heldByGates = new Map<number, string>();
   #turnsAtInstant = { at: -1, turns: 0 };
   #closed = false;
-  #toldOfDisk = false;
+  #diskFailedAt = Number.NEGATIVE_INFINITY;
   /** True while a control call advances the clock. */
   advancing = false;
   /** What this world has asked of the outside. */
@@ -234,7 +236,6 @@ export class Engine {
       this.#waitForDisk(world.unwritable);
       return;
     }
-    this.#toldOfDisk = false;
     if (world.rate === 0 || this.advancing) return;
     this.#wakeWanted = this.#driving;
     if (this.#driving) return;
@@ -257,13 +258,15 @@ export class Engine {
 
   /** What is due stays due until an empty turn can be written; that one wakes the engine. */
   #waitForDisk(why: string): void {
-    if (!this.#toldOfDisk) {
-      this.#options.notice(
+    const { host, notice } = this.#options;
+    // Said once: at the brink a small turn still fits, and the next one fails again.
+    if (host.now() - this.#diskFailedAt > DISK_SAY_AGAIN_MS) {
+      notice(
         `foundrite: project '${this.world.project}' stands still. ${why} It goes on when it can be written.`,
       );
     }
-    this.#toldOfDisk = true;
-    this.#cancelTimer = this.#options.host.after(DISK_RETRY_MS, () => {
+    this.#diskFailedAt = host.now();
+    this.#cancelTimer = host.after(DISK_RETRY_MS, () => {
       try {
         this.world.turn(() => undefined);
       } catch (error) {
