@@ -295,6 +295,16 @@ test('a handshake that is none ends the connection', async () => {
 });
 
 test('a body without an end is refused, and never held', async () => {
+  // Both ends are in this process. When it is kept waiting for half a second at the wrong moment, the connection is over before
+  // the answer is read, and TCP drops the answer with it: then once more.
+  let answer: RawAnswer | undefined;
+  for (let tries = 0; answer === undefined && tries < 5; tries += 1)
+    answer = await sendWithoutEnd();
+  expectRefusal(answer, 413);
+  await isFine();
+});
+
+async function sendWithoutEnd(): Promise<RawAnswer | undefined> {
   const socket = open(false);
   const received = readToEnd(socket);
   socket.write(`${PUT}Transfer-Encoding: chunked\r\n\r\n`);
@@ -314,13 +324,11 @@ test('a body without an end is refused, and never held', async () => {
     sent += 1;
     most = Math.max(most, process.memoryUsage().arrayBuffers - before);
   }
-  const answer = readAnswer(await received, 'PUT', true)?.answer;
   // It is cut off long before that.
   expect(sent).toBeLessThan(200);
-  expectRefusal(answer, 413);
   expect(most / MIB).toBeLessThan(64);
-  await isFine();
-});
+  return readAnswer(await received, 'PUT', true)?.answer;
+}
 
 test('who hangs up while the clock is moved stops it, and nothing is lost', async () => {
   await ask(emulator, 'PUT', '/api/projects/p/routines/often', {
