@@ -6,6 +6,7 @@ import {
   type Operation,
   parse,
 } from '../../contracts/openapi.ts';
+import type { Node } from '../../contracts/validators.ts';
 import type { Line } from './bench.ts';
 import type { Mutated } from './draw.ts';
 import type { Raw, RawAnswer } from './wire.ts';
@@ -159,8 +160,7 @@ const FORMS: Record<string, RegExp> = {
   'getIdentityToken api-version': /^2019-08-01$/,
 };
 
-// biome-ignore lint/suspicious/noExplicitAny: a part of the document.
-function described(operation: Operation): { item: any; own: any } {
+function described(operation: Operation): { item: Node; own: Node } {
   const path = operation.path.replace(/^\/api\/projects\/\{project\}/, '');
   const item = document().paths[path];
   return { item, own: item[operation.method.toLowerCase()] };

@@ -1,8 +1,6 @@
 /** A world that has some of everything: what every bad request meets. */
 import type { Emulator } from '../../emulator/emulator.ts';
-
-// biome-ignore lint/suspicious/noExplicitAny: answers are read where they are known.
-type Json = any;
+import type { Json } from '../started.ts';
 
 /** The project that is asked, and the snapshot that it is put back to. */
 export const WORLD = 'w';

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { checkResponse } from '../../contracts/openapi.ts';
 import { systemClock } from '../../emulator/clock.ts';
 import { createEmulator, type Emulator } from '../../emulator/emulator.ts';
+import type { Json } from '../started.ts';
 import { msOf } from './deliveries.ts';
 import type { Setup, Step } from './step.ts';
 
@@ -23,8 +24,8 @@ export interface Answer {
   status: number;
   rule: string | null;
   now: string | null;
-  // biome-ignore lint/suspicious/noExplicitAny: it is checked against openapi.yaml before it is read.
-  body: any;
+  /** Checked against openapi.yaml before it is read. */
+  body: Json;
 }
 
 export const PROJECT = 'sim';
