@@ -1,8 +1,11 @@
-/** foundrite.yaml: the flags of `start` under their own names, and what only a file can say (agents, faults). */
+/** foundrite.yaml: the flags of `start` under their own names, and what only a file can say (agents, routines, faults). */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import type { ConfigurationProblem } from '../contracts/configuration.ts';
+import { type Key, pathIn } from '../contracts/field-path.ts';
+import { near } from '../contracts/near.ts';
 import { type Exit, usage } from './exit.ts';
-import { near } from './near.ts';
+import { readYaml, type Written } from './yaml-text.ts';
 
 export const CONFIGURATION_FILE = 'foundrite.yaml';
 
@@ -29,6 +32,7 @@ export const KEYS = [
   'cors',
   'journal_max',
   'log_level',
+  'watch',
   // These three are for the command of "exec".
   'project',
   'keep_azure_env',
@@ -41,13 +45,21 @@ export const PLURALS: Record<string, string> = {
   tls_names: 'tls_name',
 };
 
+/** What a file alone can say, of every new world. */
+const WORLD_KEYS = ['agents', 'routines', 'faults'] as const;
+
 export interface Configuration {
   path: string;
   /** Whether there is such a file. */
   there: boolean;
+  /** As it was read. */
+  text: string | undefined;
   value(name: string): unknown;
   agents: Record<string, unknown> | undefined;
+  routines: Record<string, unknown> | undefined;
   faults: unknown[] | undefined;
+  /** `foundrite.yaml:3:7: ` before a sentence about a field such as `agents.digest.kind`; empty where the file does not hold it. */
+  placeOf(param: string): string;
 }
 
 /**
@@ -58,78 +70,112 @@ export async function readConfiguration(
   named: unknown,
   onProblem: (problem: Exit) => void,
 ): Promise<Configuration> {
-  const path = typeof named === 'string' && named !== '' ? named : CONFIGURATION_FILE;
+  const path = pathOf(named);
   if (!existsSync(path)) {
     if (path !== CONFIGURATION_FILE)
       onProblem(usage(`The configuration "${path}" (--config, FOUNDRITE_CONFIG) is not there.`));
-    return configurationOf(path, {}, onProblem);
+    return configurationOf(path, undefined, undefined, onProblem);
   }
-  return configurationOf(path, await contentOf(path, onProblem), onProblem);
+  const text = textOf(path, onProblem);
+  const written = text === undefined ? undefined : await contentOf(path, text, onProblem);
+  return configurationOf(path, text, written, onProblem);
+}
+
+function textOf(path: string, onProblem: (problem: Exit) => void): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    onProblem(usage(`${path} cannot be read: ${(error as Error).message}.`));
+    return undefined;
+  }
+}
+
+/** Where the configuration is, or would be. */
+export function pathOf(named: unknown): string {
+  return typeof named === 'string' && named !== '' ? named : CONFIGURATION_FILE;
 }
 
 async function contentOf(
   path: string,
+  text: string,
   onProblem: (problem: Exit) => void,
-): Promise<Record<string, unknown>> {
-  const { parseDocument } = await import('yaml');
-  let written: string;
-  try {
-    written = readFileSync(path, 'utf8');
-  } catch (error) {
-    onProblem(usage(`${path} cannot be read: ${(error as Error).message}.`));
-    return {};
-  }
-  const document = parseDocument(written, { version: '1.2', uniqueKeys: true });
-  const error = document.errors[0];
-  if (error) {
-    // Below its first line comes the place, drawn.
-    const reason = error.message.split('\n', 1)[0]?.replace(/:$/, '');
-    onProblem(usage(`${path} is not YAML: ${reason}.`));
-    return {};
-  }
-  const content: unknown = document.toJS() ?? {};
-  if (!isMapping(content)) {
-    onProblem(usage(`${path} holds no mapping: write lines like "port: 3686".`));
-    return {};
-  }
-  return content;
+): Promise<Written | undefined> {
+  const { documents, problems } = await readYaml(text, path);
+  for (const problem of problems) onProblem(usage(problem));
+  const [written, second] = documents;
+  if (second)
+    onProblem(usage(`${second.placeOf([])}: a configuration is one document; leave out "---".`));
+  if (written === undefined || written.value === null) return undefined;
+  if (isMapping(written.value)) return written;
+  onProblem(usage(`${written.placeOf([])}: this is no mapping: write lines like "port: 3686".`));
+  return undefined;
 }
 
 function configurationOf(
   path: string,
-  content: Record<string, unknown>,
+  text: string | undefined,
+  written: Written | undefined,
   onProblem: (problem: Exit) => void,
 ): Configuration {
+  const content = (written?.value ?? {}) as Record<string, unknown>;
+  const tell = (key: string, message: string) =>
+    onProblem(usage(`${written?.placeOf([key])}: ${message}`));
   const values = new Map<string, unknown>();
-  let agents: Record<string, unknown> | undefined;
-  let faults: unknown[] | undefined;
-  for (const [written, value] of Object.entries(content)) {
-    const name = written.replaceAll('-', '_');
-    const key = PLURALS[name] ?? name;
-    if (name === 'agents') {
-      if (isMapping(value)) agents = value;
-      else onProblem(usage(`${path}: "agents" is a mapping from an agent's name to what it is.`));
+  for (const [key, value] of Object.entries(content)) {
+    const name = nameOf(key);
+    if (name === 'agents' || name === 'routines') {
+      if (!isMapping(value ?? {})) tell(key, `${name} is a mapping from each name to what it is.`);
+      else values.set(name, value ?? undefined);
     } else if (name === 'faults') {
-      if (Array.isArray(value)) faults = value;
-      else onProblem(usage(`${path}: "faults" is a list; the first entry that matches wins.`));
-    } else if (KEYS.includes(key))
-      values.set(key, PATHS.includes(key) ? inFolderOf(path, value) : (value ?? undefined));
+      if (Array.isArray(value ?? [])) values.set(name, value ?? undefined);
+      else tell(key, 'faults is a list; the first entry that matches wins.');
+    } else if (KEYS.includes(name))
+      values.set(name, PATHS.includes(name) ? inFolderOf(path, value) : (value ?? undefined));
     else {
-      const keys = [...KEYS, 'agents', 'faults'];
-      onProblem(
-        usage(
-          `${path}: there is no key "${written}".${near(name, keys)} It can have: ${keys.join(', ')}.`,
-        ),
-      );
+      const known = [...KEYS, ...WORLD_KEYS];
+      const said = near(key.replaceAll('-', '_'), known);
+      tell(key, `there is no key "${key}".${said} It can have: ${known.join(', ')}.`);
     }
   }
   return {
     path,
     there: existsSync(path),
+    text,
     value: (name) => values.get(name),
-    agents,
-    faults,
+    agents: values.get('agents') as Record<string, unknown> | undefined,
+    routines: values.get('routines') as Record<string, unknown> | undefined,
+    faults: values.get('faults') as unknown[] | undefined,
+    placeOf(param) {
+      const [top = '', below = ''] = /^([^.[]*)\.?(.*)$/s.exec(param)?.slice(1) ?? [];
+      const key = Object.keys(content).find((each) => nameOf(each) === nameOf(top));
+      if (key === undefined || written === undefined) return '';
+      const keys: Key[] = [key, ...pathIn(content[key], below)];
+      return `${written.placeOf(keys)}: `;
+    },
   };
+}
+
+/** What is wrong with what the file says of worlds, with its place and with what may have been meant. */
+export function placed(
+  { param, message, known }: ConfigurationProblem,
+  configuration: Configuration,
+): Exit {
+  const place = isSaidIn(configuration, param) ? configuration.placeOf(param) : '';
+  const slip = known === undefined ? '' : near(/[^.]*$/.exec(param)?.[0] ?? '', known);
+  return usage(`${place}${message}${slip}`);
+}
+
+/** One switch or setting may be said by a flag or a variable, beside others that the file says. */
+function isSaidIn(configuration: Configuration, param: string): boolean {
+  const [, key = '', name = ''] = /^(switches|settings)\.(.*)$/.exec(param) ?? [];
+  const said = configuration.value(nameOf(key));
+  return !isMapping(said) || Object.hasOwn(said, name);
+}
+
+/** A key is written with _ or -, and some in the plural. */
+function nameOf(key: string): string {
+  const name = key.replaceAll('-', '_');
+  return PLURALS[name] ?? name;
 }
 
 /** A relative path counts from the file that says it, wherever the command is run. */

@@ -12,7 +12,7 @@ import { checkFolder } from './checks/folder.ts';
 import { checkNode } from './checks/node.ts';
 import { checkPort } from './checks/port.ts';
 import { EXIT } from './exit.ts';
-import { checkOptions } from './launch.ts';
+import { optionProblems } from './launch.ts';
 import { type ReadOptions, readOptions } from './options.ts';
 import { coloured } from './start.ts';
 
@@ -62,16 +62,14 @@ export async function examine(
 }
 
 async function checkConfiguration(read: ReadOptions, problems: string[]): Promise<Finding[]> {
-  try {
-    await checkOptions(read.options);
-  } catch (error) {
-    problems.push((error as Error).message);
-  }
+  problems.push(...(await optionProblems(read)).map(({ message }) => message));
   const { path, there } = read.configuration;
   if (problems.length === 0)
     return [ok('configuration', there ? `${path} can be read` : `no ${path} in this folder`)];
   return problems.map((problem) => {
-    const [found = '', ...todo] = problem.split(/: (?=write )|(?<=[.)]) (?=[A-Z])/);
+    const [found = '', ...todo] = problem.split(
+      /: (?=write )|; (?=(?:write|use|give|send|leave) )|(?<=[.)]) (?=[A-Z])/,
+    );
     return wrong(
       'configuration',
       found,

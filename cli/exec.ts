@@ -8,8 +8,8 @@ import { mergedBundle } from './bundle.ts';
 import { applyChanges, changesFor, describeChanges } from './changes.ts';
 import { EXIT, usage } from './exit.ts';
 import { DEFAULT_PROJECT } from './flags.ts';
-import { launch } from './launch.ts';
-import { readOptions } from './options.ts';
+import { type Launched, launch, readToLaunch } from './launch.ts';
+import type { ReadOptions } from './options.ts';
 import { readyLine, removeReadyFile, writeReadyFile } from './ready.ts';
 
 /** What shells answer when the command is not there, or may not be run. */
@@ -28,7 +28,8 @@ export async function exec(command: string[], flags: Record<string, unknown>): P
   const [name, ...args] = command;
   if (name === undefined)
     throw usage('exec needs a command: foundrite exec -- CMD, e.g. foundrite exec -- npm test.');
-  const { options, child } = await readOptions(flags, process.env, EXEC_DEFAULTS);
+  const read = await readToLaunch(flags, process.env, EXEC_DEFAULTS);
+  const { options, child } = read;
   const { project, keepAzureEnv, identity } = child;
   const identityHeader = randomHex(16);
   const launched = await launch(options, identityHeader);
@@ -57,15 +58,26 @@ export async function exec(command: string[], flags: Record<string, unknown>): P
         `${unreadable.length > 0 ? `; left out, unreadable: ${unreadable.join(', ')}` : ''}\n`,
     );
     writeReadyFile(options.readyFile, readyLine(launched));
+    const stopWatching = options.watch ? await watching(launched, read, flags) : () => {};
     try {
       return await runChild(name, args, applyChanges(process.env, changes));
     } finally {
+      stopWatching();
       removeReadyFile(options.readyFile);
     }
   } finally {
     await launched.close();
     removeFolder();
   }
+}
+
+async function watching(
+  { emulator }: Launched,
+  read: ReadOptions,
+  flags: Record<string, unknown>,
+): Promise<() => void> {
+  const { watchConfiguration } = await import('./configuration-watch.ts');
+  return watchConfiguration({ emulator, read, flags, defaults: EXEC_DEFAULTS });
 }
 
 async function runChild(name: string, args: string[], env: NodeJS.ProcessEnv): Promise<number> {

@@ -33,3 +33,9 @@ export class Exit extends Error {
 export function usage(message: string): Exit {
   return new Exit(EXIT.usage, message);
 }
+
+/** Several that were found at once; the first decides how the process ends. */
+export function together([first, ...further]: readonly [Exit, ...Exit[]]): Exit {
+  const lines = [first, ...further].map(({ message }) => message);
+  return new Exit(first.exitCode, lines.join('\nfoundrite: '));
+}

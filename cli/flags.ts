@@ -34,6 +34,7 @@ export const START_FLAGS: readonly Flag[] = [
   ['--key <file>', 'its key (PEM)'],
   ['--ready-file <file>', 'write the ready line there, too'],
   ['--config <file>', 'instead of foundrite.yaml in this folder'],
+  ['--watch', 'apply changes of foundrite.yaml while it runs'],
   ['--cors <origin>', 'answer browsers of this origin; * is every one'],
   ['--journal-max <number>', 'how many lines the journal keeps'],
   [

@@ -1,4 +1,6 @@
 /** `foundrite journal`: the record of all turns, read without moving time. */
+import { JOURNAL_KINDS } from '../contracts/control.ts';
+import { near } from '../contracts/near.ts';
 import { type CallFlags, callJson, callText, NoAnswer, type Target, targetOf } from './call.ts';
 import { EXIT, usage } from './exit.ts';
 import { coloured } from './start.ts';
@@ -29,6 +31,7 @@ export async function journal(flags: JournalFlags): Promise<void> {
   const target = targetOf(flags);
   const query = new URLSearchParams();
   for (const name of FILTERS) if (flags[name] !== undefined) query.set(name, flags[name]);
+  requireKinds(flags.kind);
   if (flags.canonical) {
     if (flags.follow)
       throw usage('--canonical prints what there is and ends: it does not go with --follow.');
@@ -57,6 +60,15 @@ export async function journal(flags: JournalFlags): Promise<void> {
     if (!flags.follow) return;
     query.set('wait', String(WAIT_SECONDS));
   }
+}
+
+function requireKinds(written = ''): void {
+  const unknown = written.split(',').find((kind) => kind !== '' && !JOURNAL_KINDS.includes(kind));
+  if (unknown === undefined) return;
+  const slip = near(unknown, JOURNAL_KINDS);
+  throw usage(
+    `--kind: no line is of the kind "${unknown}".${slip} Known are: ${JOURNAL_KINDS.join(', ')}.`,
+  );
 }
 
 function pathOf(target: Target, query: URLSearchParams): string {

@@ -2,11 +2,20 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
+import type { ConfigurationProblem } from '../contracts/configuration.ts';
 import { type Certificate, loadCertificate, ownCertificate } from '../emulator/certificate.ts';
-import type { Emulator, EmulatorOptions } from '../emulator/emulator.ts';
+import type { Emulator, EmulatorOptions, Reconfiguration } from '../emulator/emulator.ts';
 import type { Fetch, Serving } from '../emulator/server.ts';
-import { EXIT, Exit, usage } from './exit.ts';
-import { isEveryAddress, isLoopback, type StartOptions } from './options.ts';
+import { type Configuration, placed } from './configuration.ts';
+import { EXIT, Exit, together, usage } from './exit.ts';
+import {
+  type Defaults,
+  isEveryAddress,
+  isLoopback,
+  type ReadOptions,
+  readOptions,
+  type StartOptions,
+} from './options.ts';
 
 export interface Launched {
   serving: Serving;
@@ -59,14 +68,38 @@ function answersTo(tlsNames: readonly string[]): string {
   return `It answers to ${names}; a call by another name or address gets 421. Add those that you use: --tls-name NAME.`;
 }
 
-/** Throws what the emulator itself refuses: an unknown switch, a fault without an effect. No port and no folder is touched. */
-export async function checkOptions(options: StartOptions): Promise<void> {
+/** What a start goes by; throws all that is wrong with it. */
+export async function readToLaunch(
+  flags: Record<string, unknown>,
+  env: NodeJS.ProcessEnv,
+  defaults: Defaults = {},
+): Promise<ReadOptions> {
+  const problems: Exit[] = [];
+  const read = await readOptions(flags, env, defaults, (problem) => problems.push(problem));
+  problems.push(...(await optionProblems(read)));
+  const [first, ...further] = problems;
+  if (first !== undefined) throw together([first, ...further]);
+  return read;
+}
+
+/** What the emulator itself refuses: an unknown switch, a routine that never fires. No port and no folder is touched. */
+export async function optionProblems({ options, configuration }: ReadOptions): Promise<Exit[]> {
   const { createEmulator } = await import('../emulator/emulator.ts');
   const { dataDir: _folder, ...rest } = options;
-  await create(
-    createEmulator,
-    emulatorOptions(rest, () => '', undefined),
-  ).close();
+  const told = emulatorOptions(rest, () => '', undefined);
+  try {
+    await createEmulator(told).close();
+    return [];
+  } catch (error) {
+    return refusals(error, configuration);
+  }
+}
+
+/** Of an OptionError; anything else is thrown on. */
+function refusals(error: unknown, configuration: Configuration): Exit[] {
+  const { name, problems } = error as { name?: string; problems?: ConfigurationProblem[] };
+  if (name !== 'OptionError') throw error;
+  return (problems ?? []).map((problem) => placed(problem, configuration));
 }
 
 /** What the emulator itself refuses, as the exit code that it means. */
@@ -81,7 +114,7 @@ function create(
     return emulator;
   } catch (error) {
     const { name, message } = error as Error;
-    if (name === 'OptionError') throw usage(`${(error as { param?: string }).param}: ${message}`);
+    if (name === 'OptionError') throw usage(message);
     if (name === 'StoreError' || 'syscall' in (error as object))
       throw new Exit(EXIT.machine, message);
     throw error;
@@ -147,18 +180,35 @@ function emulatorOptions(
     key: _key,
     readyFile: _ready,
     logLevel: _log,
+    watch: _watch,
     ...rest
   } = options;
-  const { host, journalMax, ...world } = rest;
+  const { host, journalMax: _max, ...world } = rest;
   return {
     ...world,
-    settings:
-      journalMax === undefined ? world.settings : { ...world.settings, journal_max: journalMax },
+    settings: settingsOf(options),
     // Who binds one address of the machine's wants to be called by it.
     tlsNames:
       isLoopback(host) || isEveryAddress(host) ? world.tlsNames : [...world.tlsNames, inUrl(host)],
     caPem,
     ...(identitySecret === undefined ? {} : { identitySecret }),
+  };
+}
+
+function settingsOf({ settings, journalMax }: StartOptions): StartOptions['settings'] {
+  return journalMax === undefined ? settings : { ...settings, journal_max: journalMax };
+}
+
+/** What every new world is made with, and what a change of the configuration can change. */
+export function worldOptions(options: StartOptions): Reconfiguration {
+  const { agents, routines, faults, profile, switches } = options;
+  return {
+    ...(agents === undefined ? {} : { agents }),
+    ...(routines === undefined ? {} : { routines }),
+    ...(faults === undefined ? {} : { faults }),
+    ...(profile === undefined ? {} : { profile }),
+    switches,
+    settings: settingsOf(options),
   };
 }
 

@@ -9,9 +9,9 @@ import {
   rules,
   SOURCES,
 } from '../contracts/ledger.ts';
+import { near } from '../contracts/near.ts';
 import { viewRule } from '../emulator/api/ledger.ts';
 import { usage } from './exit.ts';
-import { near } from './near.ts';
 import { coloured } from './start.ts';
 
 /** Where the terminal does not say how wide it is, or there is none. */

@@ -113,6 +113,19 @@ function describe(end: (code: Outcome) => void): Command {
     .action(async (routine: string, flags) => (await import('./fire.ts')).fire(routine, flags));
 
   program
+    .command('apply')
+    .description("make and update routines from azd's manifests")
+    .option('-f, --file <file>', 'a manifest, YAML or JSON; - is stdin; can be repeated', collect)
+    .option('--name <name>', 'of the routine, in place of what its manifest says')
+    .option(
+      '--url <url>',
+      "an emulator or a project's endpoint (FOUNDRITE_URL, http://127.0.0.1:3686)",
+    )
+    .option('--project <name>', 'the project (FOUNDRITE_PROJECT, local)')
+    .option('--token <token>', 'for a target that does not take any (FOUNDRITE_TOKEN)')
+    .action(async (flags) => (await import('./apply.ts')).apply(flags));
+
+  program
     .command('ledger')
     .description('print the rules that the emulator keeps, and how each is known')
     .argument('[rule]', 'the id of one rule, to print all of it')

@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import type { Instant } from '../emulator/clock.ts';
 import { shown } from '../emulator/errors.ts';
 import { type Configuration, readConfiguration } from './configuration.ts';
-import { type Exit, usage } from './exit.ts';
+import { type Exit, together, usage } from './exit.ts';
 import {
   DEFAULT_HOST,
   DEFAULT_PORT,
@@ -48,7 +48,10 @@ export interface StartOptions {
   cors?: string;
   journalMax?: number;
   logLevel: (typeof LOG_LEVELS)[number];
+  /** A change of foundrite.yaml is applied while it runs. */
+  watch: boolean;
   agents?: Record<string, unknown>;
+  routines?: Record<string, unknown>;
   faults?: unknown[];
 }
 
@@ -82,7 +85,11 @@ export async function readStartOptions(
   env: NodeJS.ProcessEnv,
   defaults: Defaults = {},
 ): Promise<StartOptions> {
-  return (await readOptions(flags, env, defaults)).options;
+  const problems: Exit[] = [];
+  const { options } = await readOptions(flags, env, defaults, (problem) => problems.push(problem));
+  const [first, ...further] = problems;
+  if (first !== undefined) throw together([first, ...further]);
+  return options;
 }
 
 export async function readOptions(
@@ -95,7 +102,8 @@ export async function readOptions(
   const origins = new Map<string, string>();
   const fromFile = (name: string) =>
     defaults.ignored?.includes(name) ? undefined : configuration.value(name);
-  const read = reader({ flags, env, fromFile, path: configuration.path, origins, onProblem });
+  const { path, placeOf } = configuration;
+  const read = reader({ flags, env, fromFile, path, placeOf, origins, onProblem });
 
   const controlToken = read.value('controlToken', token);
   const controlled = read.yes('control', control);
@@ -121,14 +129,19 @@ export async function readOptions(
     ...given('readyFile', read.value('readyFile', text)),
     ...given('cors', read.value('cors', text)),
     ...given('journalMax', read.value('journalMax', wholeNumber(1, 10_000_000))),
+    watch: read.yes('watch') ?? false,
     ...given('agents', configuration.agents),
+    ...given('routines', configuration.routines),
     ...given('faults', configuration.faults),
   };
   const child = childOptions(read);
   try {
     refuseWhatDoesNotGoTogether(options, origins);
   } catch (error) {
-    onProblem(error as Exit);
+    const said = ['host', 'cert', 'key', 'control_token', 'control'].find(
+      (name) => origins.get(name) === `${name} in ${path}`,
+    );
+    onProblem(usage(`${said ? placeOf(said) : ''}${(error as Exit).message}`));
   }
   return { options, child, origins, configuration };
 }
@@ -140,7 +153,9 @@ export function readChildOptions(
 ): ChildOptions {
   const fromFile = () => undefined;
   const origins = new Map<string, string>();
-  return childOptions(reader({ flags, env, fromFile, path: '', origins, onProblem: rethrow }));
+  const placeOf = () => '';
+  const from = { flags, env, fromFile, path: '', placeOf, origins, onProblem: rethrow };
+  return childOptions(reader(from));
 }
 
 function childOptions(read: Read): ChildOptions {
@@ -210,13 +225,15 @@ interface Sources {
   fromFile(name: string): unknown;
   /** Of the file. */
   path: string;
+  placeOf(name: string): string;
   origins: Map<string, string>;
   onProblem: OnProblem;
 }
 
 /** A parser throws the reason; the reader adds where the value came from and what it was. */
-function reader({ flags, env, fromFile, path, origins, onProblem }: Sources): Read {
+function reader({ flags, env, fromFile, path, placeOf, origins, onProblem }: Sources): Read {
   type Said<T> = [value: unknown, from: string, parse: (value: unknown) => T];
+  const inFile = (key: string) => `${keyName(key)} in ${path}`;
   const parsed = <T>(key: string, [value, from, parse]: Said<T>): T | undefined => {
     try {
       const one = parse(value);
@@ -225,7 +242,8 @@ function reader({ flags, env, fromFile, path, origins, onProblem }: Sources): Re
       return one;
     } catch (error) {
       const told = key === 'controlToken' ? 'no token' : shown(value);
-      onProblem(usage(`${from} is ${told}: ${(error as Error).message}`));
+      const where = from === inFile(key) ? `${placeOf(keyName(key))}${keyName(key)}` : from;
+      onProblem(usage(`${where} is ${told}: ${(error as Error).message}`));
       return undefined;
     }
   };
@@ -237,7 +255,7 @@ function reader({ flags, env, fromFile, path, origins, onProblem }: Sources): Re
   // An empty variable is how many shells and CI systems say "not set".
   const variable = (key: string) =>
     [env[variableName(key)] || undefined, variableName(key)] as const;
-  const file = (key: string) => [fromFile(keyName(key)), `${keyName(key)} in ${path}`] as const;
+  const file = (key: string) => [fromFile(keyName(key)), inFile(key)] as const;
   const everywhere = <T>(key: string, parse: (value: unknown) => T): Said<T>[] => [
     [...flag(key), parse],
     [...variable(key), parse],

@@ -6,8 +6,8 @@ import { isoInstant } from '../emulator/clock.ts';
 import { agentsWithoutSecrets } from '../emulator/replies.ts';
 import { KEYS, PATHS, PLURALS } from './configuration.ts';
 import { keyName, PROFILES } from './flags.ts';
-import { checkOptions } from './launch.ts';
-import { type Defaults, type ReadOptions, readOptions } from './options.ts';
+import { readToLaunch } from './launch.ts';
+import type { Defaults, ReadOptions } from './options.ts';
 
 /** In the place of what must not stand in the log of a build. */
 const MASK = '(not shown)';
@@ -25,8 +25,7 @@ export async function printConfig(
   flags: Record<string, unknown>,
   defaults: Defaults = {},
 ): Promise<void> {
-  const read = await readOptions(flags, process.env, defaults);
-  await checkOptions(read.options);
+  const read = await readToLaunch(flags, process.env, defaults);
   process.stdout.write(configText(verb, read, defaults.ignored));
 }
 
@@ -36,7 +35,7 @@ export function configText(
   { options, child, origins, configuration }: ReadOptions,
   ignored: readonly string[] = [],
 ): string {
-  const { agents, faults, ...values } = options;
+  const { agents, routines, faults, ...values } = options;
   const said = Object.entries({
     profile: PROFILES[0],
     ...values,
@@ -49,14 +48,14 @@ export function configText(
     const line = `${name}: ${inLine(plain(name, value))}  # ${from}`;
     return ignored.includes(name) ? `# ${line}; ${verb} takes it by flag or variable alone` : line;
   });
-  const blocks = Object.entries({ agents: agents && agentsWithoutSecrets(agents), faults }).flatMap(
-    ([name, value]) =>
-      value === undefined
-        ? []
-        : [
-            `# ${name} in ${configuration.path}`,
-            stringify({ [name]: value }, { lineWidth: 0 }).trim(),
-          ],
+  const named = { agents: agents && agentsWithoutSecrets(agents), routines, faults };
+  const blocks = Object.entries(named).flatMap(([name, value]) =>
+    value === undefined
+      ? []
+      : [
+          `# ${name} in ${configuration.path}`,
+          stringify({ [name]: value }, { lineWidth: 0 }).trim(),
+        ],
   );
   const there = said.map(([key]) => PLURALS[keyName(key)] ?? keyName(key));
   const ofVerb = KEYS.filter((name) => verb === 'exec' || !CHILD_KEYS.includes(name));

@@ -1,8 +1,7 @@
 /** `foundrite start`: an emulator until a signal ends it. */
 import { type Instant, systemClock } from '../emulator/clock.ts';
 import { EXIT } from './exit.ts';
-import { type Launched, launch } from './launch.ts';
-import { readStartOptions } from './options.ts';
+import { type Launched, launch, readToLaunch } from './launch.ts';
 import { readyLine, removeReadyFile, writeReadyFile } from './ready.ts';
 
 export async function start(flags: Record<string, unknown>): Promise<number | undefined> {
@@ -10,7 +9,8 @@ export async function start(flags: Record<string, unknown>): Promise<number | un
     await (await import('./print-config.ts')).printConfig('start', flags);
     return EXIT.ok;
   }
-  const options = await readStartOptions(flags, process.env);
+  const read = await readToLaunch(flags, process.env);
+  const { options } = read;
   const launched = await launch(options);
   const line = readyLine(launched);
   try {
@@ -21,6 +21,10 @@ export async function start(flags: Record<string, unknown>): Promise<number | un
     throw error;
   }
   endOnSignal(launched, options.readyFile);
+  if (options.watch) {
+    const { watchConfiguration } = await import('./configuration-watch.ts');
+    watchConfiguration({ emulator: launched.emulator, read, flags });
+  }
 
   // A log that cannot be written is no reason to end.
   for (const stream of [process.stdout, process.stderr])

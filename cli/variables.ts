@@ -1,6 +1,7 @@
 /** The FOUNDRITE_* variables: which there are, and which somebody misspelt. */
+
+import { nearest } from '../contracts/near.ts';
 import { CHILD_FLAGS, longName, START_FLAGS, variableName } from './flags.ts';
-import { nearest } from './near.ts';
 
 /**
  * Flags of `play` that have a variable. What it plays, and where, is said by flag alone: a variable that was set for another verb must
@@ -22,6 +23,7 @@ export function knownVariables(): string[] {
     ...new Set([
       ...ofFlags,
       'FOUNDRITE_URL',
+      'FOUNDRITE_TOKEN',
       'FOUNDRITE_HOME',
       ...PLAY_VARIABLES.map(variableName),
     ]),

@@ -52,6 +52,12 @@ export const CONTROL_CALLS: readonly ControlCall[] = [
     method: 'POST',
     path: '/projects/{p}/routines/{routine_name}:fire',
   },
+  {
+    word: 'log',
+    operation: 'addSessionLog',
+    method: 'POST',
+    path: '/projects/{p}/sessions/{session_id}/log',
+  },
   { word: 'journal', operation: 'getJournal', method: 'GET', path: '/projects/{p}/journal' },
   { word: 'snapshots', operation: 'listSnapshots', method: 'GET', path: '/projects/{p}/snapshots' },
   {
@@ -62,4 +68,24 @@ export const CONTROL_CALLS: readonly ControlCall[] = [
   },
   { word: 'ledger', operation: 'getLedger', method: 'GET', path: '/ledger' },
   { word: 'rule', operation: 'getLedgerRule', method: 'GET', path: '/ledger/{rule}' },
+];
+
+/** What lines of the journal are about. */
+export const JOURNAL_KINDS: readonly string[] = [
+  'world',
+  'request',
+  'control',
+  'fire',
+  'attempt',
+  'outcome',
+  'given',
+  'fault',
+  'transition',
+  'advance',
+  'skip',
+  'missed',
+  'late',
+  'cancelled',
+  'stuck',
+  'resumed',
 ];

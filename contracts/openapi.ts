@@ -49,7 +49,7 @@ export function parse<Name extends SchemaName>(
 /** Every operation of openapi.yaml. */
 export function operations(): readonly Operation[] {
   operationTable ??= readOperations();
-  return operationTable.map((entry) => entry.operation);
+  return [...new Set(operationTable.map((entry) => entry.operation))];
 }
 
 /** The operation of a raw, still encoded path; one that names no project is taken as inside it. */
@@ -142,9 +142,7 @@ function checkBody(
   if (media === undefined) return [`the media type ${contentType || '(none)'} is not promised`];
   const { schemaName } = media;
   if (schemaName === undefined) return [];
-  const texts = media.type.includes('ndjson')
-    ? bodyText.split('\n').filter((line) => line !== '')
-    : [bodyText];
+  const texts = textsIn(media.type, bodyText);
   return texts.flatMap((text) => {
     try {
       return problemsOf(schemaName, JSON.parse(text));
@@ -152,6 +150,14 @@ function checkBody(
       return [`the body is not JSON: ${text.slice(0, 80)}`];
     }
   });
+}
+
+/** What a schema describes of a body: of streams, each line or the data of each event. */
+function textsIn(type: string, bodyText: string): string[] {
+  const lines = bodyText.split('\n');
+  if (type.includes('ndjson')) return lines.filter((line) => line !== '');
+  if (type !== 'text/event-stream') return [bodyText];
+  return lines.flatMap((line) => (line.startsWith('data:') ? [line.slice('data:'.length)] : []));
 }
 
 /** What is promised to a request that is no operation: a refusal in the usual envelope. */
@@ -183,6 +189,8 @@ function mediaOf(
 interface TableEntry {
   readonly operation: Operation;
   readonly matches: RegExp;
+  /** How much of its path is fixed text. */
+  readonly fixed: number;
 }
 
 let operationTable: readonly TableEntry[] | undefined;
@@ -192,19 +200,22 @@ function readOperations(): readonly TableEntry[] {
   const entries: TableEntry[] = [];
   for (const [template, item] of Object.entries<Node>(root.paths)) {
     const server: string = (item.servers ?? root.servers)[0].url;
-    const path = `${server.replace(/\/$/, '')}${template}`;
+    const below = server.replace(/\/$/, '');
+    const path = `${below}${template}`;
+    const alias: string | undefined = item['x-foundrite-alias'];
+    const paths = alias === undefined ? [path] : [path, `${below}${alias}`];
     for (const method of METHODS) {
       const described = item[method];
       if (described === undefined) continue;
-      entries.push({
-        operation: readOperation(described, method.toUpperCase(), path),
-        matches: pathPattern(path),
-      });
+      const operation = readOperation(described, method.toUpperCase(), path);
+      for (const one of paths) {
+        const fixed = one.replace(/\{[^}]*\}/g, '').length;
+        entries.push({ operation, matches: pathPattern(one), fixed });
+      }
     }
   }
   // `{name}:enable` before `{name}`: the longer the fixed text, the more exact the match.
-  const fixed = (entry: TableEntry) => entry.operation.path.replace(/\{[^}]*\}/g, '').length;
-  return entries.sort((one, other) => fixed(other) - fixed(one));
+  return entries.sort((one, other) => other.fixed - one.fixed);
 }
 
 function readOperation(described: Node, method: string, path: string): Operation {
@@ -242,9 +253,11 @@ function schemaNameOf(schema: Node): SchemaName | undefined {
 
 /** A parameter is one segment, but for a rule's id: its slash may be sent as it is. */
 function pathPattern(template: string): RegExp {
+  // Of agents, whose names hold no colon, the one before a verb may come encoded.
+  const colon = template.includes('/agents/') ? '(?::|%3[Aa])' : ':';
   const parts = template
     .split(/\{[^}]*\}/)
-    .map((text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+    .map((text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replaceAll(':', colon));
   return new RegExp(`^${parts.join(template.endsWith('/{rule}') ? '(.+)' : '([^/]+)')}$`);
 }
 

@@ -1,5 +1,6 @@
 /** What a value that breaks a schema is told: which field, which value, and what to do next. */
 import type { ErrorObject } from 'ajv';
+import { nearest } from './near.ts';
 
 export interface Problem {
   /** Path of the field at fault, `triggers.morning.cron_expression`; empty for the whole value. */
@@ -49,17 +50,51 @@ function missing(error: ErrorObject, path: string): Problem {
   const param = joined(path, field);
   const owner = schema.title === undefined ? '' : ` for ${schema.title}`;
   const rule = schema.properties?.[field]?.['x-foundrite-rule'] ?? ruleOf(error);
-  return { param, message: `${param} must be provided${owner}.`, rule };
+  const { examples = [] } = schema.properties?.[field] ?? {};
+  const message = `${param} must be provided${owner}${suchAs(examples)}${slipIn(schema, error.data, field)}.`;
+  return { param, message, rule };
+}
+
+function suchAs(examples: readonly unknown[]): string {
+  const told = examples.map((one) => (typeof one === 'string' ? one : shown(one)));
+  return told.length === 0 ? '' : `, such as ${told.join(' or ')}`;
+}
+
+/** The first field that a closed form does not have: it may be another one, misspelt. */
+function strayIn(schema: Schema, value: unknown): string | undefined {
+  if (schema.additionalProperties !== false || schema.properties === undefined) return undefined;
+  return Object.keys(value as object).find((key) => !Object.hasOwn(schema.properties, key));
+}
+
+function slipIn(schema: Schema, value: unknown, missed: string): string {
+  const stray = strayIn(schema, value);
+  if (stray === undefined) return '';
+  const meant = nearest(stray, [missed]).length > 0 ? `; ${missed} may be meant` : '';
+  return `, and ${stray} is not a field here${meant}`;
 }
 
 function unknownField(error: ErrorObject, path: string): Problem {
   const field: string = error.params.additionalProperty ?? error.params.unevaluatedProperty;
-  const known = Object.entries<Schema>((error.parentSchema as Schema).properties ?? {})
-    .filter(([, schema]) => schema !== false)
+  const known = fieldsOf(error.parentSchema);
+  return { ...strayField(field, path, known), rule: ruleOf(error) };
+}
+
+function fieldsOf(schema: Schema): string[] {
+  return Object.entries<Schema>(schema.properties ?? {})
+    .filter(([, one]) => one !== false)
     .map(([name]) => name);
+}
+
+function strayField(
+  field: string,
+  path: string,
+  known: readonly string[],
+): { param: string; message: string } {
   const param = joined(path, field);
+  const [meant] = nearest(field, known);
+  const like = meant === undefined ? '' : ` (${meant}?)`;
   const hint = known.length === 0 ? 'remove it' : `use one of ${known.join(', ')}, or remove it`;
-  return { param, message: `${param} is not a field here; ${hint}.`, rule: ruleOf(error) };
+  return { param, message: `${param} is not a field here${like}; ${hint}.` };
 }
 
 function unknownVariant(error: ErrorObject, path: string, variants: Variants): Problem {
@@ -70,15 +105,21 @@ function unknownVariant(error: ErrorObject, path: string, variants: Variants): P
     const tagSchema = variants.schemaOf($ref).properties[tag];
     return tagSchema.enum ?? [tagSchema.const];
   });
+  const { examples = [] } = error.parentSchema as Schema;
   const fault =
     tagValue === undefined
-      ? 'must be provided'
-      : `is ${shown(tagValue)}, an unrecognized ${tag} discriminator id`;
+      ? `must be provided${suchAs(examples)}`
+      : `is ${shown(tagValue)}, ${unknownTag(tag)}`;
   return {
     param,
     message: `${param} ${fault}; use one of ${accepted.join(', ')}.`,
     rule: ruleOf(error),
   };
+}
+
+/** Of types the service has these words of its own (contract/routines.md 8.2). */
+function unknownTag(tag: string): string {
+  return tag === 'type' ? 'an unrecognized type discriminator id' : `which is no ${tag}`;
 }
 
 /** No variant fits: when the value was clearly meant for one, the message is about that one. */
@@ -91,14 +132,32 @@ function noVariant(error: ErrorObject, path: string, variants: Variants): Proble
     return { param: path, message, rule: ruleOf(error) };
   }
   const meant = meantFor(branches, error.data, variants);
-  const errors = meant === undefined ? [] : variants.errorsOf(meant, error.data);
-  if (errors.length > 0) return explain(errors, path, variants);
+  if (meant !== undefined) {
+    const schema = variants.schemaOf(meant);
+    const stray = strayIn(schema, error.data);
+    if (stray !== undefined)
+      return { ...strayField(stray, path, fieldsOf(schema)), rule: schema['x-foundrite-rule'] };
+    const errors = variants.errorsOf(meant, error.data);
+    if (errors.length > 0) return explain(errors, path, variants);
+  }
   const forms = branches.map((branch) => titleOf(branch, variants)).join(' · ');
   return {
     param: path,
-    message: `${named(path)} is ${shown(error.data)}; use one of these forms: ${forms}.`,
+    message: `${named(path)} is ${shown(error.data)}${slipAmong(branches, error.data, variants)}; use one of these forms: ${forms}.`,
     rule: ruleOf(error),
   };
+}
+
+/** A field that no variant has: it may be another one, misspelt. */
+function slipAmong(branches: Schema[], value: unknown, variants: Variants): string {
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+  const schemas = branches.map(({ $ref }) => $ref && variants.schemaOf($ref));
+  if (!isObject || schemas.some((schema) => schema?.additionalProperties !== false)) return '';
+  const properties = Object.assign({}, ...schemas.map((schema) => schema.properties));
+  const field = strayIn({ additionalProperties: false, properties }, value);
+  if (field === undefined) return '';
+  const [meant] = nearest(field, Object.keys(properties));
+  return `, and none has ${field}${meant === undefined ? '' : ` (${meant}?)`}`;
 }
 
 /** The variant that shares most of its required fields with the value and bars fewest of the others, if it is the only one. */
@@ -145,7 +204,7 @@ function complaint(error: ErrorObject): string {
     case 'type':
       return `${is}; send ${[params.type].flat().map(article).join(' or ')}`;
     case 'enum':
-      return `${is}; use one of ${params.allowedValues.join(', ')}`;
+      return `${is}; use one of ${params.allowedValues.map(String).join(', ')}`;
     case 'const':
       return `${is}; it must be ${shown(params.allowedValue)}`;
     case 'maxLength':
@@ -174,7 +233,7 @@ function complaint(error: ErrorObject): string {
     case 'maximum':
       return `${is}; send a number from ${schema.minimum ?? 'any'} to ${schema.maximum ?? 'any'}`;
     case 'pattern':
-      return `${is}; it must match ${params.pattern}`;
+      return `${is}; it must ${schema.title === undefined ? `match ${params.pattern}` : `be ${schema.title}`}`;
     case 'format':
       return `${is}; it must be a ${params.format}`;
     case 'propertyNames':
@@ -216,7 +275,7 @@ function named(path: string): string {
 }
 
 /** A value as a message shows it: JSON, cut to a line. */
-function shown(value: unknown): string {
+export function shown(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 }

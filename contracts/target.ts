@@ -7,6 +7,7 @@ import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import { Readable } from 'node:stream';
 import { checkServerIdentity } from 'node:tls';
 import { CONTROL_CALLS, type ControlCall } from './control.ts';
+import { near } from './near.ts';
 
 /** A request as it goes out: nothing is added to it and nothing normalised. */
 export interface Sent {
@@ -51,7 +52,11 @@ export function controlBelow(authorization?: string): Control {
     authorization,
     request(word, { params = {}, query = {}, body, headers }) {
       const call = controlCall(word);
-      if (!call) throw new Error(`There is no control call '${word}'.`);
+      if (!call) {
+        const words = CONTROL_CALLS.map((one) => one.word);
+        const known = `Known are: ${words.join(', ')}.`;
+        throw new Error(`There is no control call '${word}'.${near(word, words)} ${known}`);
+      }
       const path = call.path.replace(/\{(\w+)\}/g, (_, name: string) =>
         // A rule's id keeps its slash; nothing else may have one.
         name === 'rule' ? (params[name] ?? '') : encodeURIComponent(params[name] ?? ''),

@@ -138,6 +138,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/agents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The agents of the project, the newest first. */
+        get: operations["listAgents"];
+        put?: never;
+        /** Make an agent, or another version of one that is there. */
+        post: operations["createAgent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/agents/{agent_name}": {
         parameters: {
             query?: never;
@@ -154,12 +172,14 @@ export interface paths {
         /** One agent with its newest version. */
         get: operations["getAgent"];
         put?: never;
-        post?: never;
+        /** Make another version of an agent that is there, if its definition is new. */
+        post: operations["updateAgent"];
         /** Remove an agent with all its versions. */
         delete: operations["deleteAgent"];
         options?: never;
         head?: never;
-        patch?: never;
+        /** Change the endpoint or the card of an agent by a merge patch. */
+        patch: operations["patchAgent"];
         trace?: never;
     };
     "/agents/{agent_name}/versions": {
@@ -175,10 +195,91 @@ export interface paths {
             };
             cookie?: never;
         };
-        get?: never;
+        /** The versions of an agent, the newest first. */
+        get: operations["listAgentVersions"];
         put?: never;
         /** Add a version to an agent, and make the agent if there is none of this name. */
         post: operations["createAgentVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/{agent_name}/versions/{agent_version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /**
+                 * @description The number of a release, or the id of a draft.
+                 * @example 1
+                 */
+                agent_version: components["parameters"]["AgentVersion"];
+            };
+            cookie?: never;
+        };
+        /** One version, a draft among them. */
+        get: operations["getAgentVersion"];
+        put?: never;
+        post?: never;
+        /** Remove a version. */
+        delete: operations["deleteAgentVersion"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/{agent_name}/code:download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+            };
+            cookie?: never;
+        };
+        /** The code that an agent runs. */
+        get: operations["downloadAgentCode"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/{agent_name}/versions/{agent_version}/code:download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /**
+                 * @description The number of a release, or the id of a draft.
+                 * @example 1
+                 */
+                agent_version: components["parameters"]["AgentVersion"];
+            };
+            cookie?: never;
+        };
+        /** The code that a version runs. */
+        get: operations["downloadAgentVersionCode"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -231,6 +332,262 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/agents/{agent_name}/endpoint/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+            };
+            cookie?: never;
+        };
+        /** A page of the agent's sessions, newest first. */
+        get: operations["listSessions"];
+        put?: never;
+        /** Begin a session, whose version is the caller's or the endpoint's choice. */
+        post: operations["createSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/{agent_name}/endpoint/sessions/{session_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /**
+                 * @description The session's id, the caller's own or the service's.
+                 * @example my-session-0001
+                 */
+                session_id: components["parameters"]["Session"];
+            };
+            cookie?: never;
+        };
+        /** One session, with the status of its sandbox. */
+        get: operations["getSession"];
+        put?: never;
+        post?: never;
+        /** End a session with all that it holds. */
+        delete: operations["deleteSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/{agent_name}/endpoint/sessions/{session_id}:stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /**
+                 * @description The session's id, the caller's own or the service's.
+                 * @example my-session-0001
+                 */
+                session_id: components["parameters"]["Session"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Suspend a session's sandbox; its files stay. */
+        post: operations["stopSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/{agent_name}/endpoint/sessions/{session_id}/files/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /**
+                 * @description The session's id, the caller's own or the service's.
+                 * @example my-session-0001
+                 */
+                session_id: components["parameters"]["Session"];
+            };
+            cookie?: never;
+        };
+        /** Read a file of the session. */
+        get: operations["getSessionFile"];
+        /** Write a file of the session, of at most 50 MB. */
+        put: operations["putSessionFile"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/{agent_name}/endpoint/sessions/{session_id}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /**
+                 * @description The session's id, the caller's own or the service's.
+                 * @example my-session-0001
+                 */
+                session_id: components["parameters"]["Session"];
+            };
+            cookie?: never;
+        };
+        /** What lies in a folder of the session, its home by default. */
+        get: operations["listSessionFiles"];
+        put?: never;
+        post?: never;
+        /** Remove a file or a folder of the session. */
+        delete: operations["deleteSessionFile"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/{agent_name}/endpoint/sessions/{session_id}/files/mkdir": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /**
+                 * @description The session's id, the caller's own or the service's.
+                 * @example my-session-0001
+                 */
+                session_id: components["parameters"]["Session"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a folder of the session, with those that it lies in. */
+        post: operations["makeSessionFolder"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/{agent_name}/endpoint/sessions/{session_id}/files/stat": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /**
+                 * @description The session's id, the caller's own or the service's.
+                 * @example my-session-0001
+                 */
+                session_id: components["parameters"]["Session"];
+            };
+            cookie?: never;
+        };
+        /** What is known of a file or folder of the session. */
+        get: operations["statSessionFile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/{agent_name}/versions/{agent_version}/sessions/{session_id}:logstream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /**
+                 * @description The number of a release, or the id of a draft.
+                 * @example 1
+                 */
+                agent_version: components["parameters"]["AgentVersion"];
+                /**
+                 * @description The session's id, the caller's own or the service's.
+                 * @example my-session-0001
+                 */
+                session_id: components["parameters"]["Session"];
+            };
+            cookie?: never;
+        };
+        /** What the sandbox of a session says, as it is said. */
+        get: operations["streamVersionSessionLogs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/{agent_name}/sessions/{session_id}:logstream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /**
+                 * @description The session's id, the caller's own or the service's.
+                 * @example my-session-0001
+                 */
+                session_id: components["parameters"]["Session"];
+            };
+            cookie?: never;
+        };
+        /** The same without naming the version, as azd asks. */
+        get: operations["streamSessionLogs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/agents/{agent_name}/endpoint/protocols/openai/responses": {
         parameters: {
             query?: never;
@@ -254,7 +611,83 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/agents/{agent_name}/endpoint/protocols/openai/v1/responses": {
+    "/agents/{agent_name}/endpoint/protocols/openai/responses/{response_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /** @description The response's id. */
+                response_id: components["parameters"]["ResponseId"];
+            };
+            cookie?: never;
+        };
+        /** A response that was kept. */
+        get: operations["getAgentResponse"];
+        put?: never;
+        post?: never;
+        /** Forget a response. */
+        delete: operations["deleteAgentResponse"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/{agent_name}/endpoint/protocols/openai/responses/{response_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /** @description The response's id. */
+                response_id: components["parameters"]["ResponseId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Cancel a response in the background. */
+        post: operations["cancelAgentResponse"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/{agent_name}/endpoint/protocols/openai/responses/{response_id}/input_items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /** @description The response's id. */
+                response_id: components["parameters"]["ResponseId"];
+            };
+            cookie?: never;
+        };
+        /** The items of a response's input. */
+        get: operations["listAgentResponseItems"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/{agent_name}/endpoint/protocols/openai/conversations": {
         parameters: {
             query?: never;
             header?: never;
@@ -269,9 +702,90 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Ask the agent for a response, under the older form of the path. */
-        post: operations["createAgentResponseV1"];
+        /** Make a conversation, with items or without. */
+        post: operations["createAgentConversation"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/{agent_name}/endpoint/protocols/openai/conversations/{conversation_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /** @description The conversation's id. */
+                conversation_id: components["parameters"]["ConversationId"];
+            };
+            cookie?: never;
+        };
+        /** A conversation. */
+        get: operations["getAgentConversation"];
+        put?: never;
+        /** Replace a conversation's metadata. */
+        post: operations["updateAgentConversation"];
+        /** Delete a conversation with its items. */
+        delete: operations["deleteAgentConversation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/{agent_name}/endpoint/protocols/openai/conversations/{conversation_id}/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /** @description The conversation's id. */
+                conversation_id: components["parameters"]["ConversationId"];
+            };
+            cookie?: never;
+        };
+        /** The items of a conversation, newest first. */
+        get: operations["listAgentConversationItems"];
+        put?: never;
+        /** Append items to a conversation. */
+        post: operations["createAgentConversationItems"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/{agent_name}/endpoint/protocols/openai/conversations/{conversation_id}/items/{item_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /** @description The conversation's id. */
+                conversation_id: components["parameters"]["ConversationId"];
+                /** @description The item's id. */
+                item_id: components["parameters"]["ItemId"];
+            };
+            cookie?: never;
+        };
+        /** An item of a conversation. */
+        get: operations["getAgentConversationItem"];
+        put?: never;
+        post?: never;
+        /** Take an item out of a conversation. */
+        delete: operations["deleteAgentConversationItem"];
         options?: never;
         head?: never;
         patch?: never;
@@ -295,6 +809,242 @@ export interface paths {
         /** Hand the agent any JSON and relay what it answers. */
         post: operations["createAgentInvocation"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/{agent_name}/endpoint/protocols/invocations/docs/openapi.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+            };
+            cookie?: never;
+        };
+        /** What an agent of one's own says of its invocations. */
+        get: operations["getAgentInvocationDocs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/{agent_name}/endpoint/protocols/invocations/{invocation_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /** @description The invocation's id. */
+                invocation_id: components["parameters"]["InvocationId"];
+            };
+            cookie?: never;
+        };
+        /** How an invocation stands whose work goes on after its answer. */
+        get: operations["getAgentInvocation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/{agent_name}/endpoint/protocols/invocations/{invocation_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /** @description The invocation's id. */
+                invocation_id: components["parameters"]["InvocationId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Cancel the work of an invocation. */
+        post: operations["cancelAgentInvocation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/openai/v1/responses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The responses that were kept, newest first. */
+        get: operations["listResponses"];
+        put?: never;
+        /** Ask an agent, or a model, for a response. */
+        post: operations["createResponse"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/openai/v1/responses/{response_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The response's id. */
+                response_id: components["parameters"]["ResponseId"];
+            };
+            cookie?: never;
+        };
+        /** A response that was kept. */
+        get: operations["getResponse"];
+        put?: never;
+        post?: never;
+        /** Forget a response. */
+        delete: operations["deleteResponse"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/openai/v1/responses/{response_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The response's id. */
+                response_id: components["parameters"]["ResponseId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Cancel a response in the background. */
+        post: operations["cancelResponse"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/openai/v1/responses/{response_id}/input_items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The response's id. */
+                response_id: components["parameters"]["ResponseId"];
+            };
+            cookie?: never;
+        };
+        /** The items of a response's input. */
+        get: operations["listResponseItems"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/openai/v1/conversations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The conversations of the project, newest first. */
+        get: operations["listConversations"];
+        put?: never;
+        /** Make a conversation, with items or without. */
+        post: operations["createConversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/openai/v1/conversations/{conversation_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The conversation's id. */
+                conversation_id: components["parameters"]["ConversationId"];
+            };
+            cookie?: never;
+        };
+        /** A conversation. */
+        get: operations["getConversation"];
+        put?: never;
+        /** Replace a conversation's metadata. */
+        post: operations["updateConversation"];
+        /** Delete a conversation with its items. */
+        delete: operations["deleteConversation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/openai/v1/conversations/{conversation_id}/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The conversation's id. */
+                conversation_id: components["parameters"]["ConversationId"];
+            };
+            cookie?: never;
+        };
+        /** The items of a conversation, newest first. */
+        get: operations["listConversationItems"];
+        put?: never;
+        /** Append items to a conversation. */
+        post: operations["createConversationItems"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/openai/v1/conversations/{conversation_id}/items/{item_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The conversation's id. */
+                conversation_id: components["parameters"]["ConversationId"];
+                /** @description The item's id. */
+                item_id: components["parameters"]["ItemId"];
+            };
+            cookie?: never;
+        };
+        /** An item of a conversation. */
+        get: operations["getConversationItem"];
+        put?: never;
+        post?: never;
+        /** Take an item out of a conversation. */
+        delete: operations["deleteConversationItem"];
         options?: never;
         head?: never;
         patch?: never;
@@ -571,6 +1321,34 @@ export interface paths {
         put?: never;
         /** Fire a routine's trigger now, as if its instant or its event had come. */
         post: operations["fireRoutine"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/_emulator/projects/{project}/sessions/{session_id}/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
+                project: components["parameters"]["Project"];
+                /**
+                 * @description The session's id, the caller's own or the service's.
+                 * @example my-session-0001
+                 */
+                session_id: components["parameters"]["Session"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let the sandbox of a session say a line. */
+        post: operations["addSessionLog"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1054,46 +1832,138 @@ export interface components {
          */
         NextLink: string;
         AgentName: string;
+        /** @enum {string} */
+        AgentKind: "hosted" | "prompt" | "workflow" | "external";
+        /** @description A switch of the query; false without it. */
+        FlagText: string;
+        AgentCreate: {
+            name: string;
+            definition: components["schemas"]["DefinitionInput"];
+            description?: components["schemas"]["VersionDescription"];
+            metadata?: components["schemas"]["VersionMetadata"];
+            blueprint_reference?: components["schemas"]["BlueprintReferenceInput"];
+            agent_endpoint?: components["schemas"]["AgentEndpointInput"];
+            agent_card?: components["schemas"]["AgentCardInput"];
+            /** @enum {string} */
+            state?: "enabled" | "disabled";
+            draft?: boolean;
+        };
         AgentVersionCreate: {
             definition: components["schemas"]["DefinitionInput"];
-            description?: string;
-            metadata?: {
-                [key: string]: string;
-            };
+            description?: components["schemas"]["VersionDescription"];
+            metadata?: components["schemas"]["VersionMetadata"];
             blueprint_reference?: components["schemas"]["BlueprintReferenceInput"];
             draft?: boolean;
+        };
+        VersionDescription: string;
+        VersionMetadata: {
+            [key: string]: string;
+        };
+        AgentUpload: {
+            metadata: components["schemas"]["AgentCreate"];
+            /** @description The zip of the agent's code. */
+            code: string;
+        };
+        AgentVersionUpload: {
+            metadata: components["schemas"]["AgentVersionCreate"];
+            /** @description The zip of the agent's code. */
+            code: string;
+        };
+        /** @description A merge patch; null takes a part away. What is left of each part must be as it is when an agent is made. */
+        AgentPatch: {
+            agent_endpoint?: Record<string, never> | null;
+            agent_card?: Record<string, never> | null;
+        };
+        AgentEndpointInput: {
+            version_selector?: {
+                version_selection_rules: components["schemas"]["VersionSelectionRuleInput"][];
+            };
+            protocols?: components["schemas"]["Protocol"][];
+            protocol_configuration?: {
+                [key: string]: Record<string, never>;
+            };
+            authorization_schemes?: components["schemas"]["AuthorizationSchemeInput"][];
+        };
+        VersionSelectionRuleInput: {
+            /** @constant */
+            type: "FixedRatio";
+            agent_version: string;
+            traffic_percentage: number;
+        };
+        AuthorizationSchemeInput: {
+            /** @enum {string} */
+            type: "Entra" | "BotService" | "BotServiceRbac" | "BotServiceTenant";
+            isolation_key_source?: {
+                /** @enum {string} */
+                kind: "Entra" | "Header";
+            };
+        };
+        AgentCardInput: {
+            version: string;
+            description?: string;
+            skills: {
+                id: string;
+                name: string;
+                description?: string;
+                tags?: string[];
+                examples?: string[];
+            }[];
         };
         BlueprintReferenceInput: {
             /** @constant */
             type: "ManagedAgentIdentityBlueprint";
             blueprint_id: string;
         };
-        /** @description What a version runs; beyond the kind it is kept as it comes. */
+        /** @description What a version runs. Fields that the API does not know are not kept. */
         DefinitionInput: components["schemas"]["HostedDefinitionInput"] | components["schemas"]["PromptDefinitionInput"] | components["schemas"]["WorkflowDefinitionInput"] | components["schemas"]["ExternalDefinitionInput"];
+        RaiConfigInput: {
+            rai_policy_name: string;
+            invocations_moderation?: unknown;
+        };
+        /** @description At most 128. */
+        ToolsInput: {
+            type: string;
+        }[];
         /**
          * hosted definitions
-         * @description Image and protocols are taken in the older and the newer spelling.
+         * @description Image and protocols are taken in the older and the newer spelling; there is a container or code.
          */
         HostedDefinitionInput: {
-            /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
+            /** @constant */
             kind: "hosted";
             cpu?: string;
             memory?: string;
             image?: string;
             container_configuration?: {
-                image?: string;
+                image: string;
                 registry_connection_id?: string;
             };
-            code_configuration?: Record<string, never>;
+            code_configuration?: {
+                /** @enum {string} */
+                runtime: "python_3_13" | "python_3_14" | "dotnet_10";
+                entry_point: string[];
+                /** @enum {string} */
+                dependency_resolution?: "bundled" | "remote_build";
+            };
             container_protocol_versions?: components["schemas"]["ProtocolVersionsInput"];
             protocol_versions?: components["schemas"]["ProtocolVersionsInput"];
             environment_variables?: {
                 [key: string]: string;
             };
-        };
+            tools?: components["schemas"]["ToolsInput"];
+            telemetry_config?: Record<string, never>;
+            session_configuration?: {
+                idle_timeout_seconds?: number;
+            };
+            enable_memory_snapshot?: boolean;
+            rai_config?: components["schemas"]["RaiConfigInput"];
+        } & (unknown & {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "hosted";
+        });
         ProtocolVersionsInput: {
             protocol: components["schemas"]["Protocol"];
             version: string;
@@ -1105,11 +1975,27 @@ export interface components {
              * @enum {string}
              */
             kind: "prompt";
-            model?: string;
+            model: string;
             instructions?: string;
             temperature?: number;
             top_p?: number;
-            tools?: unknown[];
+            reasoning?: {
+                effort?: string | null;
+                summary?: string | null;
+            };
+            tools?: components["schemas"]["ToolsInput"];
+            tool_choice?: string | Record<string, never>;
+            text?: {
+                format?: {
+                    type: string;
+                };
+            };
+            structured_inputs?: {
+                [key: string]: Record<string, never>;
+            };
+            harness?: Record<string, never>;
+            skills?: unknown[];
+            rai_config?: components["schemas"]["RaiConfigInput"];
         };
         /** workflow definitions */
         WorkflowDefinitionInput: {
@@ -1119,6 +2005,7 @@ export interface components {
              */
             kind: "workflow";
             workflow?: string;
+            rai_config?: components["schemas"]["RaiConfigInput"];
         };
         /** external definitions */
         ExternalDefinitionInput: {
@@ -1128,6 +2015,7 @@ export interface components {
              */
             kind: "external";
             otel_agent_id?: string;
+            rai_config?: components["schemas"]["RaiConfigInput"];
         };
         /**
          * a session's id of printable ASCII
@@ -1137,7 +2025,19 @@ export interface components {
         /** @description The parts of a Responses request that the emulator looks at. */
         ResponseCreate: {
             input?: string | unknown[];
-            model?: string;
+            model?: string | null;
+            instructions?: string | null;
+            tools?: components["schemas"]["ResponseTools"];
+            tool_choice?: string | Record<string, never> | null;
+            parallel_tool_calls?: boolean | null;
+            temperature?: number | null;
+            top_p?: number | null;
+            max_output_tokens?: number | null;
+            /** @enum {unknown} */
+            truncation?: "auto" | "disabled" | null;
+            user?: string | null;
+            text?: components["schemas"]["ResponseText"];
+            reasoning?: components["schemas"]["ResponseReasoning"];
             stream?: boolean | null;
             store?: boolean | null;
             background?: boolean | null;
@@ -1148,8 +2048,121 @@ export interface components {
             conversation?: (string | null) | {
                 id: string;
             };
-            agent_reference?: Record<string, never> | null;
-            metadata?: Record<string, never> | null;
+            /** @description What was once called `agent_reference`. */
+            agent?: unknown;
+            agent_reference?: {
+                /** @constant */
+                type: "agent_reference";
+                name: string;
+                version?: string | null;
+            } | null;
+            /** at most 16 pairs of text, keys of 64 and values of 512 characters */
+            metadata?: {
+                [key: string]: string;
+            } | null;
+            structured_inputs?: Record<string, never> | null;
+            user_security_context?: Record<string, never> | null;
+        };
+        ResponseTools: {
+            type: string;
+        }[] | null;
+        ResponseText: {
+            format?: {
+                type: string;
+            };
+        } | null;
+        ResponseReasoning: {
+            effort?: string | null;
+            summary?: string | null;
+        } | null;
+        ConversationCreate: {
+            metadata?: components["schemas"]["ConversationMetadata"];
+            items?: components["schemas"]["NewItems"];
+        };
+        ConversationUpdate: {
+            metadata: components["schemas"]["ConversationMetadata"];
+        };
+        ConversationItemsCreate: {
+            items: components["schemas"]["NewItems"];
+        };
+        /** at most 16 pairs of text, keys of 64 and values of 512 characters */
+        ConversationMetadata: {
+            [key: string]: string;
+        } | null;
+        /** at most 20 items */
+        NewItems: Record<string, never>[] | null;
+        AgentList: {
+            /** @constant */
+            object: "list";
+            data: components["schemas"]["Agent"][];
+            first_id: string | null;
+            last_id: string | null;
+            has_more: boolean;
+        };
+        ResponseList: {
+            /** @constant */
+            object: "list";
+            data: components["schemas"]["Response"][];
+            first_id: string | null;
+            last_id: string | null;
+            has_more: boolean;
+        };
+        ConversationList: {
+            /** @constant */
+            object: "list";
+            data: components["schemas"]["Conversation"][];
+            first_id: string | null;
+            last_id: string | null;
+            has_more: boolean;
+        };
+        ItemList: {
+            /** @constant */
+            object: "list";
+            data: components["schemas"]["Item"][];
+            first_id: string | null;
+            last_id: string | null;
+            has_more: boolean;
+        };
+        ResponseDeleted: {
+            id: string;
+            /** @constant */
+            object: "response";
+            /** @constant */
+            deleted: true;
+        };
+        Conversation: {
+            id: string;
+            /** @constant */
+            object: "conversation";
+            created_at: components["schemas"]["UnixSeconds"];
+            metadata: {
+                [key: string]: string;
+            };
+        };
+        ConversationDeleted: {
+            id: string;
+            /** @constant */
+            object: "conversation.deleted";
+            /** @constant */
+            deleted: true;
+        };
+        Item: {
+            id: string;
+            type: string;
+        };
+        Invocation: {
+            invocation_id: string;
+            session_id: string;
+            /** @enum {string} */
+            status: "in_progress" | "completed" | "failed" | "cancelled";
+        };
+        AgentVersionList: {
+            /** @constant */
+            object: "list";
+            data: components["schemas"]["AgentVersion"][];
+            first_id: string | null;
+            last_id: string | null;
+            has_more: boolean;
         };
         Agent: {
             /** @constant */
@@ -1165,7 +2178,18 @@ export interface components {
             instance_identity?: components["schemas"]["AgentIdentity"];
             blueprint?: components["schemas"]["AgentIdentity"];
             blueprint_reference?: components["schemas"]["BlueprintReference"];
-            agent_card?: Record<string, never>;
+            agent_card?: components["schemas"]["AgentCard"];
+        };
+        AgentCard: {
+            version: string;
+            description?: string;
+            skills: {
+                id: string;
+                name: string;
+                description?: string;
+                tags?: string[];
+                examples?: string[];
+            }[];
         };
         AgentVersion: {
             /** @constant */
@@ -1193,10 +2217,96 @@ export interface components {
             code: string;
             message: string;
         };
-        Definition: {
-            /** @enum {string} */
-            kind: "hosted" | "prompt" | "workflow" | "external";
+        AgentVersionDeleted: {
+            /** @constant */
+            object: "agent.version.deleted";
+            name: string;
+            version: string;
+            /** @constant */
+            deleted: true;
         };
+        Definition: components["schemas"]["HostedDefinition"] | components["schemas"]["PromptDefinition"] | components["schemas"]["WorkflowDefinition"] | components["schemas"]["ExternalDefinition"];
+        /** @description Image and protocols are written in the older and the newer spelling. */
+        HostedDefinition: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "hosted";
+            cpu: string;
+            memory: string;
+            image?: string;
+            container_configuration?: {
+                image: string;
+                registry_connection_id?: string;
+            };
+            code_configuration?: {
+                /** @enum {string} */
+                runtime: "python_3_13" | "python_3_14" | "dotnet_10";
+                entry_point: string[];
+                /** @enum {string} */
+                dependency_resolution: "bundled" | "remote_build";
+                content_hash: string;
+            };
+            container_protocol_versions?: components["schemas"]["ProtocolVersions"];
+            protocol_versions?: components["schemas"]["ProtocolVersions"];
+            environment_variables?: {
+                [key: string]: string;
+            };
+            tools?: components["schemas"]["Tools"];
+            telemetry_config?: Record<string, never>;
+            session_configuration?: {
+                idle_timeout_seconds?: number;
+            };
+            enable_memory_snapshot?: boolean;
+            rai_config?: components["schemas"]["RaiConfig"];
+        } & (unknown | unknown);
+        ProtocolVersions: {
+            protocol: components["schemas"]["Protocol"];
+            version: string;
+        }[];
+        PromptDefinition: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "prompt";
+            model: string;
+            instructions?: string;
+            temperature?: number;
+            top_p?: number;
+            reasoning?: Record<string, never>;
+            tools?: components["schemas"]["Tools"];
+            tool_choice?: string | Record<string, never>;
+            text?: Record<string, never>;
+            structured_inputs?: Record<string, never>;
+            harness?: Record<string, never>;
+            skills?: unknown[];
+            rai_config?: components["schemas"]["RaiConfig"];
+        };
+        WorkflowDefinition: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "workflow";
+            workflow?: string;
+            rai_config?: components["schemas"]["RaiConfig"];
+        };
+        ExternalDefinition: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "external";
+            otel_agent_id: string;
+            rai_config?: components["schemas"]["RaiConfig"];
+        };
+        RaiConfig: {
+            rai_policy_name: string;
+            invocations_moderation?: unknown;
+        };
+        Tools: Record<string, never>[];
         AgentIdentity: {
             principal_id: string;
             client_id: string;
@@ -1215,7 +2325,9 @@ export interface components {
             };
             protocols: components["schemas"]["Protocol"][];
             protocol_configuration: {
-                [key: string]: Record<string, never>;
+                [key: string]: {
+                    enable_m365_public_endpoint?: unknown;
+                };
             };
             authorization_schemes: components["schemas"]["AuthorizationScheme"][];
         } & (unknown & unknown & unknown & unknown & unknown & unknown & unknown);
@@ -1227,11 +2339,13 @@ export interface components {
             agent_version: string;
             traffic_percentage: number;
         };
-        /** @description The oldest client reads the key source of every scheme, so it is always there. */
+        /** @description The oldest client reads the key source of each Entra scheme, so that is always there. */
         AuthorizationScheme: {
-            type: string;
-            isolation_key_source: {
-                kind: string;
+            /** @enum {string} */
+            type: "Entra" | "BotService" | "BotServiceRbac" | "BotServiceTenant";
+            isolation_key_source?: {
+                /** @enum {string} */
+                kind: "Entra" | "Header";
             };
         };
         AgentDeleted: {
@@ -1549,6 +2663,88 @@ export interface components {
             /** @description The event of a `github_issue` or `custom` trigger. */
             payload?: Record<string, never>;
         };
+        SessionCreate: {
+            /** @description The caller's own id; drawn without one. */
+            agent_session_id?: string | null;
+            version_indicator?: {
+                /** @constant */
+                type: "version_ref";
+                /**
+                 * the id of a version
+                 * @description A release or a draft; `@latest` is for routing rules alone.
+                 */
+                agent_version: string;
+            };
+        };
+        Session: {
+            agent_session_id: components["schemas"]["SessionName"];
+            version_indicator: {
+                /** @constant */
+                type: "version_ref";
+                agent_version: string;
+            };
+            /** @enum {string} */
+            status: "creating" | "active" | "idle" | "updating" | "failed" | "deleting" | "deleted" | "expired";
+            created_at: components["schemas"]["UnixSeconds"];
+            last_accessed_at: components["schemas"]["UnixSeconds"];
+            expires_at: components["schemas"]["UnixSeconds"];
+            stopped_at?: components["schemas"]["UnixSeconds"];
+        };
+        SessionList: {
+            /** @constant */
+            object: "list";
+            data: components["schemas"]["Session"][];
+            first_id: string | null;
+            last_id: string | null;
+            has_more: boolean;
+            pagination_token?: string;
+        };
+        SessionFileEntry: {
+            name: string;
+            size: number;
+            is_directory: boolean;
+            modified_time: components["schemas"]["UnixSeconds"];
+        };
+        SessionFileList: {
+            path: string;
+            entries: components["schemas"]["SessionFileEntry"][];
+            first_id?: string;
+            last_id?: string;
+            has_more: boolean;
+        };
+        SessionFileWritten: {
+            path: string;
+            bytes_written: number;
+        };
+        SessionFileStat: {
+            path: string;
+            name: string;
+            size: number;
+            is_directory: boolean;
+            modified_time: components["schemas"]["UnixSeconds"];
+        };
+        SessionFolderCreate: {
+            path: string;
+        };
+        SessionFolder: {
+            path: string;
+        };
+        /** @description The `data` of an event `log`. */
+        SessionLogFrame: {
+            timestamp: components["schemas"]["Instant"];
+            /** @enum {string} */
+            stream: "stdout" | "stderr" | "status";
+            message: string;
+        };
+        SessionLogLine: {
+            /** @description Whose session it is, where two agents have one of this id. */
+            agent?: string;
+            /** @enum {string} */
+            stream?: "stdout" | "stderr" | "status";
+            message: string;
+            /** @description What its timestamp says; now without it. */
+            at?: components["schemas"]["InstantInput"];
+        };
         FaultPlanUpdate: {
             faults: components["schemas"]["FaultEntry"][];
         };
@@ -1569,7 +2765,7 @@ export interface components {
              * @description An operationId of this document, of a tag other than Control.
              * @enum {string}
              */
-            operation: "listRoutines" | "createOrUpdateRoutine" | "getRoutine" | "deleteRoutine" | "enableRoutine" | "disableRoutine" | "dispatchRoutineAsync" | "listRoutineRuns" | "getAgent" | "deleteAgent" | "createAgentVersion" | "enableAgent" | "disableAgent" | "createAgentResponse" | "createAgentResponseV1" | "createAgentInvocation";
+            operation: "listRoutines" | "createOrUpdateRoutine" | "getRoutine" | "deleteRoutine" | "enableRoutine" | "disableRoutine" | "dispatchRoutineAsync" | "listRoutineRuns" | "listAgents" | "createAgent" | "getAgent" | "updateAgent" | "patchAgent" | "deleteAgent" | "listAgentVersions" | "createAgentVersion" | "getAgentVersion" | "deleteAgentVersion" | "downloadAgentCode" | "downloadAgentVersionCode" | "enableAgent" | "disableAgent" | "listSessions" | "createSession" | "getSession" | "deleteSession" | "stopSession" | "putSessionFile" | "getSessionFile" | "listSessionFiles" | "deleteSessionFile" | "makeSessionFolder" | "statSessionFile" | "streamVersionSessionLogs" | "streamSessionLogs" | "createAgentResponse" | "getAgentResponse" | "deleteAgentResponse" | "cancelAgentResponse" | "listAgentResponseItems" | "createAgentConversation" | "getAgentConversation" | "updateAgentConversation" | "deleteAgentConversation" | "listAgentConversationItems" | "createAgentConversationItems" | "getAgentConversationItem" | "deleteAgentConversationItem" | "createAgentInvocation" | "getAgentInvocationDocs" | "getAgentInvocation" | "cancelAgentInvocation" | "listResponses" | "createResponse" | "getResponse" | "deleteResponse" | "cancelResponse" | "listResponseItems" | "listConversations" | "createConversation" | "getConversation" | "updateConversation" | "deleteConversation" | "listConversationItems" | "createConversationItems" | "getConversationItem" | "deleteConversationItem";
             attempts?: components["schemas"]["FaultAttempts"];
             fault?: components["schemas"]["Fault"];
             times?: components["schemas"]["FaultTimes"];
@@ -1579,9 +2775,19 @@ export interface components {
         TransitionFaultEntry: {
             /** @constant */
             at: "transition";
-            /** @description Whose transition, such as `version` or `run`. */
+            /** @description Of which agent; of every one without it. */
+            agent?: string;
+            /**
+             * @description Whose transition.
+             * @example version
+             * @example session
+             */
             of: string;
             from?: string;
+            /**
+             * @example active
+             * @example failed
+             */
             to: string;
             error?: {
                 code: string;
@@ -1678,7 +2884,19 @@ export interface components {
         GateRelease: {
             gate: string;
             released: number;
+            /** @description The gates that do hold calls, where this one held none. */
+            waiting?: string[];
         };
+        /**
+         * @example {
+         *       "kind": "script",
+         *       "turns": [
+         *         {
+         *           "text": "hello"
+         *         }
+         *       ]
+         *     }
+         */
         Reply: components["schemas"]["EchoReply"] | components["schemas"]["ScriptReply"] | components["schemas"]["ForwardReply"] | components["schemas"]["ModelReply"];
         /** echo replies */
         EchoReply: {
@@ -1695,6 +2913,13 @@ export interface components {
              * @enum {string}
              */
             kind: "script";
+            /**
+             * @example [
+             *       {
+             *         "text": "hello"
+             *       }
+             *     ]
+             */
             turns: components["schemas"]["ScriptTurn"][];
             /**
              * @description What comes after the last turn; `last` unless said otherwise.
@@ -1702,11 +2927,24 @@ export interface components {
              */
             repeat?: "last" | "cycle" | "error";
         };
-        ScriptTurn: components["schemas"]["TextTurn"] | components["schemas"]["ToolCallsTurn"] | components["schemas"]["FailedTurn"] | components["schemas"]["AcceptedTurn"] | components["schemas"]["AnswerTurn"];
+        ScriptTurn: components["schemas"]["TextTurn"] | components["schemas"]["ToolCallsTurn"] | components["schemas"]["FailedTurn"] | components["schemas"]["AcceptedTurn"] | components["schemas"]["EventsTurn"] | components["schemas"]["AnswerTurn"];
         /** { text } */
         TextTurn: {
             text: string;
+            /**
+             * @description Why the answer ends before it is complete.
+             * @enum {string}
+             */
+            incomplete?: "max_output_tokens" | "content_filter";
+            /** @description A stream breaks off after so many characters of the text. */
+            cut_after?: number;
+            every?: components["schemas"]["TurnPace"];
+            chunk?: components["schemas"]["TurnChunk"];
         };
+        /** @description What passes in world time before each piece of a stream; without it, all is said at once. An answer that is no stream comes at once. */
+        TurnPace: components["schemas"]["DurationInput"];
+        /** @description How many characters each piece of a stream has; without it, one word. */
+        TurnChunk: number;
         /** { tool_calls } */
         ToolCallsTurn: {
             tool_calls: {
@@ -1714,16 +2952,21 @@ export interface components {
                 /** @description JSON, or the text that the model would have written. */
                 arguments?: unknown;
             }[];
+            every?: components["schemas"]["TurnPace"];
+            chunk?: components["schemas"]["TurnChunk"];
         };
         /**
          * { failed: { code, message } }
-         * @description The call succeeds, and the response inside says that it failed.
+         * @description The call succeeds, and the response inside says that it failed, after the text if there is one.
          */
         FailedTurn: {
             failed: {
                 code: string;
                 message: string;
             };
+            text?: string;
+            every?: components["schemas"]["TurnPace"];
+            chunk?: components["schemas"]["TurnChunk"];
         };
         /**
          * { accepted: { after, text | failed } }
@@ -1738,6 +2981,16 @@ export interface components {
                     message: string;
                 };
             };
+        };
+        /**
+         * { events: [ … ] }
+         * @description A stream of these events, whatever was asked for. An invocation's ends with an event of type done, unless it is cut off.
+         */
+        EventsTurn: {
+            events: unknown[];
+            /** @description The stream breaks off after so many events. */
+            cut_after?: number;
+            every?: components["schemas"]["TurnPace"];
         };
         /** { status, headers, body } */
         AnswerTurn: {
@@ -1764,12 +3017,26 @@ export interface components {
              * @enum {string}
              */
             kind: "model";
+            /** @description What /chat/completions or /responses follows. */
             url: components["schemas"]["ReplyUrl"];
+            /** @description What the model is called there; without it, as in the agent's definition. */
             model?: string;
+            /**
+             * @description Which API the address speaks; chat unless said otherwise.
+             * @enum {string}
+             */
+            api?: "chat" | "responses";
+            /** @description Sent as a bearer token. Shown nowhere. */
+            api_key?: string;
+            /** @description The environment variable of the emulator's process that holds the key. */
+            api_key_env?: string;
         };
+        /** an address that begins with http:// or https:// */
         ReplyUrl: string;
         AgentReply: {
             agent: string;
+            /** @description Whether there is such an agent by now; the reply waits for one that is made later. */
+            agent_exists: boolean;
             reply: {
                 /** @enum {string} */
                 kind: "echo" | "script" | "forward" | "model";
@@ -2041,6 +3308,23 @@ export interface components {
          */
         AgentName: components["schemas"]["AgentName"];
         /**
+         * @description The number of a release, or the id of a draft.
+         * @example 1
+         */
+        AgentVersion: string;
+        /** @description The agent's name, where code is uploaded. */
+        CodeAgentName: components["schemas"]["AgentName"];
+        /** @description The digest of the uploaded zip in hex, checked against its bytes. */
+        CodeDigest: string;
+        /** @description The response's id. */
+        ResponseId: string;
+        /** @description The conversation's id. */
+        ConversationId: string;
+        /** @description The item's id. */
+        ItemId: string;
+        /** @description The invocation's id. */
+        InvocationId: string;
+        /**
          * @description The world's name.
          * @example local
          */
@@ -2058,6 +3342,26 @@ export interface components {
         After: string;
         /** @description Sent by the first generation's clients, never honoured. */
         Before: string;
+        /**
+         * @description The session's id, the caller's own or the service's.
+         * @example my-session-0001
+         */
+        Session: string;
+        /**
+         * @description Below the home of the session, e.g. `data/in.csv`.
+         * @example data/in.csv
+         */
+        FilePath: string;
+        /** @description Below the home of the session; the home itself without it. */
+        FolderPath: string;
+        /** @description Whose session it is. */
+        UserIdentity: string;
+        /** @description The same in the second preview. */
+        UserIsolationKey: string;
+        /** @description The same in the first preview. */
+        SessionIsolationKey: string;
+        /** @description Only items before this one in the list's order, by its id. */
+        PageBefore: string;
         /** @description Oldest first or newest first. */
         Order: components["schemas"]["PageOrder"] | components["schemas"]["Empty"];
         /** @description A comparison of a run's attributes or tags. */
@@ -2490,6 +3794,109 @@ export interface operations {
             "5XX": components["responses"]["ServiceError"];
         };
     };
+    listAgents: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description How many items a page holds at most. */
+                limit?: components["parameters"]["Limit"];
+                /** @description Oldest first or newest first. */
+                order?: components["parameters"]["Order"];
+                /** @description Only items after this one; a cursor of an earlier page, or an item's own id. */
+                after?: components["parameters"]["After"];
+                /** @description Only items before this one in the list's order, by its id. */
+                before?: components["parameters"]["PageBefore"];
+                /** @description Only agents whose newest definition is of this kind. */
+                kind?: components["schemas"]["AgentKind"] | components["schemas"]["Empty"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of agents. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    createAgent: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+                /** @description The agent's name, where code is uploaded. */
+                "x-ms-agent-name"?: components["parameters"]["CodeAgentName"];
+                /** @description The digest of the uploaded zip in hex, checked against its bytes. */
+                "x-ms-code-zip-sha256"?: components["parameters"]["CodeDigest"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AgentCreate"];
+                "multipart/form-data": components["schemas"]["AgentUpload"];
+            };
+        };
+        responses: {
+            /** @description The agent, with the version that was made. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Agent"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
     getAgent: {
         parameters: {
             query?: {
@@ -2537,13 +3944,69 @@ export interface operations {
             "5XX": components["responses"]["ServiceError"];
         };
     };
+    updateAgent: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+                /** @description The digest of the uploaded zip in hex, checked against its bytes. */
+                "x-ms-code-zip-sha256"?: components["parameters"]["CodeDigest"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AgentVersionCreate"];
+                "multipart/form-data": components["schemas"]["AgentVersionUpload"];
+            };
+        };
+        responses: {
+            /** @description The agent, with its newest version. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Agent"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
     deleteAgent: {
         parameters: {
             query?: {
                 /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
                 "api-version"?: components["parameters"]["ApiVersion"];
-                /** @description Remove it although sessions of it are active; taken, and nothing depends on it. */
-                force?: string;
+                /** @description Remove it although sessions of it are active. */
+                force?: components["schemas"]["FlagText"];
             };
             header?: {
                 /** @description Preview features that the caller opts in to, separated by commas. */
@@ -2587,7 +4050,7 @@ export interface operations {
             "5XX": components["responses"]["ServiceError"];
         };
     };
-    createAgentVersion: {
+    patchAgent: {
         parameters: {
             query?: {
                 /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
@@ -2612,7 +4075,121 @@ export interface operations {
         };
         requestBody: {
             content: {
+                "application/json": components["schemas"]["AgentPatch"];
+                "application/merge-patch+json": components["schemas"]["AgentPatch"];
+            };
+        };
+        responses: {
+            /** @description The agent after the change. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Agent"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    listAgentVersions: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description How many items a page holds at most. */
+                limit?: components["parameters"]["Limit"];
+                /** @description Oldest first or newest first. */
+                order?: components["parameters"]["Order"];
+                /** @description Only items after this one; a cursor of an earlier page, or an item's own id. */
+                after?: components["parameters"]["After"];
+                /** @description Only items before this one in the list's order, by its id. */
+                before?: components["parameters"]["PageBefore"];
+                /** @description Whether drafts are listed too. */
+                include_drafts?: components["schemas"]["FlagText"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of versions. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentVersionList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    createAgentVersion: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+                /** @description The digest of the uploaded zip in hex, checked against its bytes. */
+                "x-ms-code-zip-sha256"?: components["parameters"]["CodeDigest"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
                 "application/json": components["schemas"]["AgentVersionCreate"];
+                "multipart/form-data": components["schemas"]["AgentVersionUpload"];
             };
         };
         responses: {
@@ -2625,6 +4202,226 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AgentVersion"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    getAgentVersion: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /**
+                 * @description The number of a release, or the id of a draft.
+                 * @example 1
+                 */
+                agent_version: components["parameters"]["AgentVersion"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The version. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentVersion"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    deleteAgentVersion: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description Remove it although traffic is routed to it or sessions of it are active. */
+                force?: components["schemas"]["FlagText"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /**
+                 * @description The number of a release, or the id of a draft.
+                 * @example 1
+                 */
+                agent_version: components["parameters"]["AgentVersion"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone, or on its way out. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentVersionDeleted"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    downloadAgentCode: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description Whose code; the latest release's without it. */
+                agent_version?: string;
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The zip, byte for byte. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    /** @description The version that runs this code. */
+                    "x-ms-agent-version": string;
+                    /** @description The digest of the zip, in hex. */
+                    "x-ms-code-zip-sha256": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": unknown;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    downloadAgentVersionCode: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /**
+                 * @description The number of a release, or the id of a draft.
+                 * @example 1
+                 */
+                agent_version: components["parameters"]["AgentVersion"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The zip, byte for byte. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    /** @description The version that runs this code. */
+                    "x-ms-agent-version": string;
+                    /** @description The digest of the zip, in hex. */
+                    "x-ms-code-zip-sha256": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": unknown;
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -2728,6 +4525,834 @@ export interface operations {
             "5XX": components["responses"]["ServiceError"];
         };
     };
+    listSessions: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description How many items a page holds at most. */
+                limit?: components["parameters"]["Limit"];
+                /** @description Only items after this one; a cursor of an earlier page, or an item's own id. */
+                after?: components["parameters"]["After"];
+                /** @description Only items before this one in the list's order, by its id. */
+                before?: components["parameters"]["PageBefore"];
+                /** @description Oldest first or newest first. */
+                order?: components["parameters"]["Order"];
+                /** @description What azd calls `after`. */
+                pagination_token?: string;
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+                /** @description Whose session it is. */
+                "x-ms-user-identity"?: components["parameters"]["UserIdentity"];
+                /** @description The same in the second preview. */
+                "x-ms-user-isolation-key"?: components["parameters"]["UserIsolationKey"];
+                /** @description The same in the first preview. */
+                "x-session-isolation-key"?: components["parameters"]["SessionIsolationKey"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of sessions. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    createSession: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+                /** @description Whose session it is. */
+                "x-ms-user-identity"?: components["parameters"]["UserIdentity"];
+                /** @description The same in the second preview. */
+                "x-ms-user-isolation-key"?: components["parameters"]["UserIsolationKey"];
+                /** @description The same in the first preview. */
+                "x-session-isolation-key"?: components["parameters"]["SessionIsolationKey"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SessionCreate"];
+            };
+        };
+        responses: {
+            /** @description The session. */
+            201: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            421: components["responses"]["Misdirected"];
+            424: components["responses"]["FailedDependency"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    getSession: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+                /** @description Whose session it is. */
+                "x-ms-user-identity"?: components["parameters"]["UserIdentity"];
+                /** @description The same in the second preview. */
+                "x-ms-user-isolation-key"?: components["parameters"]["UserIsolationKey"];
+                /** @description The same in the first preview. */
+                "x-session-isolation-key"?: components["parameters"]["SessionIsolationKey"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /**
+                 * @description The session's id, the caller's own or the service's.
+                 * @example my-session-0001
+                 */
+                session_id: components["parameters"]["Session"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    deleteSession: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+                /** @description Whose session it is. */
+                "x-ms-user-identity"?: components["parameters"]["UserIdentity"];
+                /** @description The same in the second preview. */
+                "x-ms-user-isolation-key"?: components["parameters"]["UserIsolationKey"];
+                /** @description The same in the first preview. */
+                "x-session-isolation-key"?: components["parameters"]["SessionIsolationKey"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /**
+                 * @description The session's id, the caller's own or the service's.
+                 * @example my-session-0001
+                 */
+                session_id: components["parameters"]["Session"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone, or never was; the answer has no body. */
+            204: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    stopSession: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+                /** @description Whose session it is. */
+                "x-ms-user-identity"?: components["parameters"]["UserIdentity"];
+                /** @description The same in the second preview. */
+                "x-ms-user-isolation-key"?: components["parameters"]["UserIsolationKey"];
+                /** @description The same in the first preview. */
+                "x-session-isolation-key"?: components["parameters"]["SessionIsolationKey"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /**
+                 * @description The session's id, the caller's own or the service's.
+                 * @example my-session-0001
+                 */
+                session_id: components["parameters"]["Session"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is suspended; the answer has no body. */
+            204: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    getSessionFile: {
+        parameters: {
+            query: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /**
+                 * @description Below the home of the session, e.g. `data/in.csv`.
+                 * @example data/in.csv
+                 */
+                path: components["parameters"]["FilePath"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+                /** @description Whose session it is. */
+                "x-ms-user-identity"?: components["parameters"]["UserIdentity"];
+                /** @description The same in the second preview. */
+                "x-ms-user-isolation-key"?: components["parameters"]["UserIsolationKey"];
+                /** @description The same in the first preview. */
+                "x-session-isolation-key"?: components["parameters"]["SessionIsolationKey"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /**
+                 * @description The session's id, the caller's own or the service's.
+                 * @example my-session-0001
+                 */
+                session_id: components["parameters"]["Session"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The bytes of the file. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    putSessionFile: {
+        parameters: {
+            query: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /**
+                 * @description Below the home of the session, e.g. `data/in.csv`.
+                 * @example data/in.csv
+                 */
+                path: components["parameters"]["FilePath"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+                /** @description Whose session it is. */
+                "x-ms-user-identity"?: components["parameters"]["UserIdentity"];
+                /** @description The same in the second preview. */
+                "x-ms-user-isolation-key"?: components["parameters"]["UserIsolationKey"];
+                /** @description The same in the first preview. */
+                "x-session-isolation-key"?: components["parameters"]["SessionIsolationKey"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /**
+                 * @description The session's id, the caller's own or the service's.
+                 * @example my-session-0001
+                 */
+                session_id: components["parameters"]["Session"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/octet-stream": unknown;
+            };
+        };
+        responses: {
+            /** @description What was written. */
+            201: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionFileWritten"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    listSessionFiles: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description Below the home of the session; the home itself without it. */
+                path?: components["parameters"]["FolderPath"];
+                /** @description How many items a page holds at most. */
+                limit?: components["parameters"]["Limit"];
+                /** @description Only items after this one; a cursor of an earlier page, or an item's own id. */
+                after?: components["parameters"]["After"];
+                /** @description Only items before this one in the list's order, by its id. */
+                before?: components["parameters"]["PageBefore"];
+                /** @description Oldest first or newest first. */
+                order?: components["parameters"]["Order"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+                /** @description Whose session it is. */
+                "x-ms-user-identity"?: components["parameters"]["UserIdentity"];
+                /** @description The same in the second preview. */
+                "x-ms-user-isolation-key"?: components["parameters"]["UserIsolationKey"];
+                /** @description The same in the first preview. */
+                "x-session-isolation-key"?: components["parameters"]["SessionIsolationKey"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /**
+                 * @description The session's id, the caller's own or the service's.
+                 * @example my-session-0001
+                 */
+                session_id: components["parameters"]["Session"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The entries of the folder, by name. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionFileList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    deleteSessionFile: {
+        parameters: {
+            query: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /**
+                 * @description Below the home of the session, e.g. `data/in.csv`.
+                 * @example data/in.csv
+                 */
+                path: components["parameters"]["FilePath"];
+                /** @description Whether a folder goes with all that is in it. */
+                recursive?: components["schemas"]["FlagText"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+                /** @description Whose session it is. */
+                "x-ms-user-identity"?: components["parameters"]["UserIdentity"];
+                /** @description The same in the second preview. */
+                "x-ms-user-isolation-key"?: components["parameters"]["UserIsolationKey"];
+                /** @description The same in the first preview. */
+                "x-session-isolation-key"?: components["parameters"]["SessionIsolationKey"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /**
+                 * @description The session's id, the caller's own or the service's.
+                 * @example my-session-0001
+                 */
+                session_id: components["parameters"]["Session"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone; the answer has no body. */
+            204: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    makeSessionFolder: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description Where the folder is made, for a request without a body. */
+                path?: string;
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+                /** @description Whose session it is. */
+                "x-ms-user-identity"?: components["parameters"]["UserIdentity"];
+                /** @description The same in the second preview. */
+                "x-ms-user-isolation-key"?: components["parameters"]["UserIsolationKey"];
+                /** @description The same in the first preview. */
+                "x-session-isolation-key"?: components["parameters"]["SessionIsolationKey"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /**
+                 * @description The session's id, the caller's own or the service's.
+                 * @example my-session-0001
+                 */
+                session_id: components["parameters"]["Session"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SessionFolderCreate"];
+            };
+        };
+        responses: {
+            /** @description The folder. */
+            201: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionFolder"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    statSessionFile: {
+        parameters: {
+            query: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /**
+                 * @description Below the home of the session, e.g. `data/in.csv`.
+                 * @example data/in.csv
+                 */
+                path: components["parameters"]["FilePath"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+                /** @description Whose session it is. */
+                "x-ms-user-identity"?: components["parameters"]["UserIdentity"];
+                /** @description The same in the second preview. */
+                "x-ms-user-isolation-key"?: components["parameters"]["UserIsolationKey"];
+                /** @description The same in the first preview. */
+                "x-session-isolation-key"?: components["parameters"]["SessionIsolationKey"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /**
+                 * @description The session's id, the caller's own or the service's.
+                 * @example my-session-0001
+                 */
+                session_id: components["parameters"]["Session"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its name, size and last change. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionFileStat"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    streamVersionSessionLogs: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description Only what the container says (`console`), or only what is said of it (`system`). */
+                kind?: "console" | "system" | "";
+                /** @description How many of the lines that are there, 1 to 300; all without it. */
+                tail?: number | components["schemas"]["Empty"];
+                /** @description Whether the stream goes on with what comes. */
+                follow?: "true" | "false" | "";
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+                /** @description Whose session it is. */
+                "x-ms-user-identity"?: components["parameters"]["UserIdentity"];
+                /** @description The same in the second preview. */
+                "x-ms-user-isolation-key"?: components["parameters"]["UserIsolationKey"];
+                /** @description The same in the first preview. */
+                "x-session-isolation-key"?: components["parameters"]["SessionIsolationKey"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /**
+                 * @description The number of a release, or the id of a draft.
+                 * @example 1
+                 */
+                agent_version: components["parameters"]["AgentVersion"];
+                /**
+                 * @description The session's id, the caller's own or the service's.
+                 * @example my-session-0001
+                 */
+                session_id: components["parameters"]["Session"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Server-sent events `log`. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["SessionLogFrame"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            424: components["responses"]["FailedDependency"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    streamSessionLogs: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description Only what the container says (`console`), or only what is said of it (`system`). */
+                kind?: "console" | "system" | "";
+                /** @description How many of the lines that are there, 1 to 300; all without it. */
+                tail?: number | components["schemas"]["Empty"];
+                /** @description Whether the stream goes on with what comes. */
+                follow?: "true" | "false" | "";
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+                /** @description Whose session it is. */
+                "x-ms-user-identity"?: components["parameters"]["UserIdentity"];
+                /** @description The same in the second preview. */
+                "x-ms-user-isolation-key"?: components["parameters"]["UserIsolationKey"];
+                /** @description The same in the first preview. */
+                "x-session-isolation-key"?: components["parameters"]["SessionIsolationKey"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /**
+                 * @description The session's id, the caller's own or the service's.
+                 * @example my-session-0001
+                 */
+                session_id: components["parameters"]["Session"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Server-sent events `log`. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["SessionLogFrame"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            424: components["responses"]["FailedDependency"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
     createAgentResponse: {
         parameters: {
             query?: {
@@ -2796,7 +5421,213 @@ export interface operations {
             "5XX": components["responses"]["ServiceError"];
         };
     };
-    createAgentResponseV1: {
+    getAgentResponse: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /** @description The response's id. */
+                response_id: components["parameters"]["ResponseId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The response as it stands now. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    "x-agent-session-id": components["headers"]["SessionId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Response"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    deleteAgentResponse: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /** @description The response's id. */
+                response_id: components["parameters"]["ResponseId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResponseDeleted"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    cancelAgentResponse: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /** @description The response's id. */
+                response_id: components["parameters"]["ResponseId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The response as it stands now. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    "x-agent-session-id": components["headers"]["SessionId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Response"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    listAgentResponseItems: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description How many items a page holds at most. */
+                limit?: components["parameters"]["Limit"];
+                /** @description Oldest first or newest first. */
+                order?: components["parameters"]["Order"];
+                /** @description Only items after this one; a cursor of an earlier page, or an item's own id. */
+                after?: components["parameters"]["After"];
+                /** @description Only items before this one in the list's order, by its id. */
+                before?: components["parameters"]["PageBefore"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /** @description The response's id. */
+                response_id: components["parameters"]["ResponseId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of items. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ItemList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    createAgentConversation: {
         parameters: {
             query?: {
                 /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
@@ -2817,6 +5648,707 @@ export interface operations {
                  */
                 agent_name: components["parameters"]["AgentName"];
             };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ConversationCreate"];
+            };
+        };
+        responses: {
+            /** @description The conversation. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    getAgentConversation: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /** @description The conversation's id. */
+                conversation_id: components["parameters"]["ConversationId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The conversation. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    updateAgentConversation: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /** @description The conversation's id. */
+                conversation_id: components["parameters"]["ConversationId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConversationUpdate"];
+            };
+        };
+        responses: {
+            /** @description The conversation. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    deleteAgentConversation: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /** @description The conversation's id. */
+                conversation_id: components["parameters"]["ConversationId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationDeleted"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    listAgentConversationItems: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description How many items a page holds at most. */
+                limit?: components["parameters"]["Limit"];
+                /** @description Oldest first or newest first. */
+                order?: components["parameters"]["Order"];
+                /** @description Only items after this one; a cursor of an earlier page, or an item's own id. */
+                after?: components["parameters"]["After"];
+                /** @description Only items before this one in the list's order, by its id. */
+                before?: components["parameters"]["PageBefore"];
+                /** @description Only items of this type. */
+                item_type?: string;
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /** @description The conversation's id. */
+                conversation_id: components["parameters"]["ConversationId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of items. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ItemList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    createAgentConversationItems: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /** @description The conversation's id. */
+                conversation_id: components["parameters"]["ConversationId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConversationItemsCreate"];
+            };
+        };
+        responses: {
+            /** @description The items that were appended. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ItemList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    getAgentConversationItem: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /** @description The conversation's id. */
+                conversation_id: components["parameters"]["ConversationId"];
+                /** @description The item's id. */
+                item_id: components["parameters"]["ItemId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The item. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Item"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    deleteAgentConversationItem: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /** @description The conversation's id. */
+                conversation_id: components["parameters"]["ConversationId"];
+                /** @description The item's id. */
+                item_id: components["parameters"]["ItemId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The conversation without it. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    createAgentInvocation: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description The session to go on with; a new one is made without it. */
+                agent_session_id?: components["schemas"]["SessionName"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AnyJson"];
+                "*/*": string;
+            };
+        };
+        responses: {
+            /** @description What the agent answered, as it stands. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    "x-agent-invocation-id": components["headers"]["InvocationId"];
+                    "x-agent-session-id": components["headers"]["SessionId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyJson"];
+                    "*/*": unknown;
+                };
+            };
+            /** @description The agent took the call and works on; what it said is relayed. */
+            202: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    "x-agent-invocation-id": components["headers"]["InvocationId"];
+                    "x-agent-session-id": components["headers"]["SessionId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyJson"];
+                    "*/*": unknown;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            421: components["responses"]["Misdirected"];
+            424: components["responses"]["FailedDependency"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    getAgentInvocationDocs: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description The session in whose sandbox an agent of one's own is asked. */
+                agent_session_id?: components["schemas"]["SessionName"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its own description. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyJson"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            421: components["responses"]["Misdirected"];
+            424: components["responses"]["FailedDependency"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    getAgentInvocation: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description The session in whose sandbox an agent of one's own is asked. */
+                agent_session_id?: components["schemas"]["SessionName"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /** @description The invocation's id. */
+                invocation_id: components["parameters"]["InvocationId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The invocation as it stands now. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    "x-agent-session-id": components["headers"]["SessionId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invocation"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            421: components["responses"]["Misdirected"];
+            424: components["responses"]["FailedDependency"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    cancelAgentInvocation: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description The session in whose sandbox an agent of one's own is asked. */
+                agent_session_id?: components["schemas"]["SessionName"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /**
+                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @example demo-agent
+                 */
+                agent_name: components["parameters"]["AgentName"];
+                /** @description The invocation's id. */
+                invocation_id: components["parameters"]["InvocationId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The invocation as it stands now. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    "x-agent-session-id": components["headers"]["SessionId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invocation"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            421: components["responses"]["Misdirected"];
+            424: components["responses"]["FailedDependency"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    listResponses: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description How many items a page holds at most. */
+                limit?: components["parameters"]["Limit"];
+                /** @description Oldest first or newest first. */
+                order?: components["parameters"]["Order"];
+                /** @description Only items after this one; a cursor of an earlier page, or an item's own id. */
+                after?: components["parameters"]["After"];
+                /** @description Only items before this one in the list's order, by its id. */
+                before?: components["parameters"]["PageBefore"];
+                /** @description Only those of the agent of this name. */
+                agent_name?: string;
+                /** @description Only those of one version of an agent, `name:version`. */
+                agent_id?: string;
+                /** @description Only those of this conversation. */
+                conversation_id?: string;
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of responses. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResponseList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    createResponse: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path?: never;
             cookie?: never;
         };
         requestBody: {
@@ -2864,13 +6396,11 @@ export interface operations {
             "5XX": components["responses"]["ServiceError"];
         };
     };
-    createAgentInvocation: {
+    getResponse: {
         parameters: {
             query?: {
                 /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
                 "api-version"?: components["parameters"]["ApiVersion"];
-                /** @description The session to go on with; a new one is made without it. */
-                agent_session_id?: components["schemas"]["SessionName"];
             };
             header?: {
                 /** @description Preview features that the caller opts in to, separated by commas. */
@@ -2881,55 +6411,598 @@ export interface operations {
                 "x-foundrite-peek"?: components["parameters"]["Peek"];
             };
             path: {
-                /**
-                 * @description The agent's name; names of all kinds share one space and keep their case.
-                 * @example demo-agent
-                 */
-                agent_name: components["parameters"]["AgentName"];
+                /** @description The response's id. */
+                response_id: components["parameters"]["ResponseId"];
             };
             cookie?: never;
         };
-        requestBody?: {
-            content: {
-                "application/json": components["schemas"]["AnyJson"];
-            };
-        };
+        requestBody?: never;
         responses: {
-            /** @description What the agent answered, as it stands. */
+            /** @description The response as it stands now. */
             200: {
                 headers: {
                     "x-foundrite-now": components["headers"]["Now"];
                     "x-foundrite-body-by": components["headers"]["BodyBy"];
-                    "x-agent-invocation-id": components["headers"]["InvocationId"];
                     "x-agent-session-id": components["headers"]["SessionId"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AnyJson"];
-                    "*/*": unknown;
-                };
-            };
-            /** @description The agent took the call and works on; what it said is relayed. */
-            202: {
-                headers: {
-                    "x-foundrite-now": components["headers"]["Now"];
-                    "x-foundrite-body-by": components["headers"]["BodyBy"];
-                    "x-agent-invocation-id": components["headers"]["InvocationId"];
-                    "x-agent-session-id": components["headers"]["SessionId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AnyJson"];
-                    "*/*": unknown;
+                    "application/json": components["schemas"]["Response"];
                 };
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
-            409: components["responses"]["Conflict"];
             421: components["responses"]["Misdirected"];
-            424: components["responses"]["FailedDependency"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    deleteResponse: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The response's id. */
+                response_id: components["parameters"]["ResponseId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResponseDeleted"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    cancelResponse: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The response's id. */
+                response_id: components["parameters"]["ResponseId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The response as it stands now. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    "x-agent-session-id": components["headers"]["SessionId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Response"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    listResponseItems: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description How many items a page holds at most. */
+                limit?: components["parameters"]["Limit"];
+                /** @description Oldest first or newest first. */
+                order?: components["parameters"]["Order"];
+                /** @description Only items after this one; a cursor of an earlier page, or an item's own id. */
+                after?: components["parameters"]["After"];
+                /** @description Only items before this one in the list's order, by its id. */
+                before?: components["parameters"]["PageBefore"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The response's id. */
+                response_id: components["parameters"]["ResponseId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of items. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ItemList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    listConversations: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description How many items a page holds at most. */
+                limit?: components["parameters"]["Limit"];
+                /** @description Oldest first or newest first. */
+                order?: components["parameters"]["Order"];
+                /** @description Only items after this one; a cursor of an earlier page, or an item's own id. */
+                after?: components["parameters"]["After"];
+                /** @description Only items before this one in the list's order, by its id. */
+                before?: components["parameters"]["PageBefore"];
+                /** @description Only those of the agent of this name. */
+                agent_name?: string;
+                /** @description Only those of one version of an agent, `name:version`. */
+                agent_id?: string;
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of conversations. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    createConversation: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ConversationCreate"];
+            };
+        };
+        responses: {
+            /** @description The conversation. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    getConversation: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The conversation's id. */
+                conversation_id: components["parameters"]["ConversationId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The conversation. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    updateConversation: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The conversation's id. */
+                conversation_id: components["parameters"]["ConversationId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConversationUpdate"];
+            };
+        };
+        responses: {
+            /** @description The conversation. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    deleteConversation: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The conversation's id. */
+                conversation_id: components["parameters"]["ConversationId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationDeleted"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    listConversationItems: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description How many items a page holds at most. */
+                limit?: components["parameters"]["Limit"];
+                /** @description Oldest first or newest first. */
+                order?: components["parameters"]["Order"];
+                /** @description Only items after this one; a cursor of an earlier page, or an item's own id. */
+                after?: components["parameters"]["After"];
+                /** @description Only items before this one in the list's order, by its id. */
+                before?: components["parameters"]["PageBefore"];
+                /** @description Only items of this type. */
+                item_type?: string;
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The conversation's id. */
+                conversation_id: components["parameters"]["ConversationId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of items. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ItemList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    createConversationItems: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The conversation's id. */
+                conversation_id: components["parameters"]["ConversationId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConversationItemsCreate"];
+            };
+        };
+        responses: {
+            /** @description The items that were appended. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ItemList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    getConversationItem: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The conversation's id. */
+                conversation_id: components["parameters"]["ConversationId"];
+                /** @description The item's id. */
+                item_id: components["parameters"]["ItemId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The item. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Item"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    deleteConversationItem: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description Preview features that the caller opts in to, separated by commas. */
+                "Foundry-Features"?: components["parameters"]["FoundryFeatures"];
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The conversation's id. */
+                conversation_id: components["parameters"]["ConversationId"];
+                /** @description The item's id. */
+                item_id: components["parameters"]["ItemId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The conversation without it. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             501: components["responses"]["NotEmulated"];
@@ -3643,6 +7716,52 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    addSessionLog: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
+                project: components["parameters"]["Project"];
+                /**
+                 * @description The session's id, the caller's own or the service's.
+                 * @example my-session-0001
+                 */
+                session_id: components["parameters"]["Session"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SessionLogLine"];
+            };
+        };
+        responses: {
+            /** @description The line as it stands in the log. */
+            201: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionLogFrame"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
             421: components["responses"]["Misdirected"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];

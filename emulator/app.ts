@@ -2,15 +2,22 @@
 import { Hono } from 'hono';
 import { RegExpRouter } from 'hono/router/reg-exp-router';
 import { requireToken, routeOf } from './api/admit.ts';
-import { agentOperations, agentRoutesNotEmulated, notEmulated } from './api/agents.ts';
+import { agentOperations } from './api/agents.ts';
 import { controlOperations } from './api/control.ts';
+import { conversationOperations } from './api/conversations.ts';
 import { type Connection, Disconnected, rawPath, requestId } from './api/http.ts';
 import type { Operation } from './api/input.ts';
+import { invocationOperations } from './api/invocations.ts';
+import { logOperations } from './api/logs.ts';
+import { routesNotEmulated } from './api/not-emulated.ts';
 import { answerOperation } from './api/operation.ts';
+import { responseOperations } from './api/responses.ts';
 import { routineOperations } from './api/routines.ts';
+import { sessionFileOperations } from './api/session-files.ts';
+import { sessionOperations } from './api/sessions.ts';
 import { isoInstant } from './clock.ts';
 import type { Emulated } from './emulator.ts';
-import { ApiError } from './errors.ts';
+import { ApiError, notEmulated } from './errors.ts';
 import { answerIdentity } from './identity.ts';
 import { StoreError } from './store/store.ts';
 
@@ -32,19 +39,36 @@ export function createApp(emulated: Emulated): App {
   const known = new Set([...LOOPBACK_HOSTS, ...emulated.hostNames]);
 
   const byPath = new Map<string, Operation[]>();
-  for (const operation of [...routineOperations, ...agentOperations]) {
-    const key = `${operation.method} ${operation.path}`;
-    byPath.set(key, [...(byPath.get(key) ?? []), operation]);
+  for (const operation of [
+    ...routineOperations,
+    ...agentOperations,
+    ...responseOperations,
+    ...invocationOperations,
+    ...conversationOperations,
+    ...sessionOperations,
+    ...sessionFileOperations,
+    ...logOperations,
+  ]) {
+    for (const path of new Set([operation.path, operation.alias ?? operation.path])) {
+      const key = `${operation.method} ${path}`;
+      byPath.set(key, [...(byPath.get(key) ?? []), operation]);
+    }
   }
-  for (const operations of byPath.values()) {
-    const [{ method, path }] = operations as [Operation];
-    const route = routeOf(operations);
-    app.on(method, `/api/projects/:project${path}`, (c) => answerOperation(c, emulated, route));
+  for (const [key, operations] of byPath) {
+    const [method = '', path = ''] = key.split(' ');
+    const route = routeOf(path, operations);
+    // Its router takes no fixed segment where another route has a parameter.
+    const one = path.includes('/invocations/docs/') ? others : app;
+    const fixed = withFixedVerbs(path);
+    one.on(method, `/api/projects/:project${fixed}`, (c) => answerOperation(c, emulated, route));
   }
-  for (const { method, path } of agentRoutesNotEmulated) {
+  for (const { method, path } of routesNotEmulated) {
     others.on(method, `/api/projects/:project${path}`, (c) => {
       requireToken(c, emulated, undefined);
-      throw notEmulated(`${c.req.method} ${path} is not emulated yet. See the README for what is.`);
+      const asked = rawPath(c.req.url);
+      throw notEmulated(
+        `${c.req.method} ${asked} is not emulated yet. See the README for what is.`,
+      );
     });
   }
 
@@ -75,6 +99,11 @@ export function createApp(emulated: Emulated): App {
       return app.fetch(request, env);
     },
   };
+}
+
+/** A router takes a colon for the beginning of a parameter, wherever it stands; clients may encode it. */
+function withFixedVerbs(path: string): string {
+  return path.replace(/(?<=[^/]):(\w+)/g, ':verb{(?::|%3[Aa])$1}');
 }
 
 function misdirected(host: string): ApiError {

@@ -1,20 +1,25 @@
 /** All wiring in one function; everything else receives what it needs. */
 import { readFileSync } from 'node:fs';
-import { parse } from '../contracts/openapi.ts';
+import type { ConfigurationProblem } from '../contracts/configuration.ts';
+import type { Configured } from '../contracts/configured.ts';
+import { furnish, readConfiguration } from './api/furnish.ts';
 import type { Connection } from './api/http.ts';
 import { createApp } from './app.ts';
 import { type HostClock, type Instant, systemClock } from './clock.ts';
-import type { Forward } from './endpoint.ts';
+import { OptionError, requireKnown } from './options.ts';
+import type { Outside } from './outside.ts';
 import {
   ASSUMED_RULES,
   chooseProfile,
   isProblem,
   type Profile,
+  type ProfileChange,
   type ProfileName,
 } from './profile.ts';
-import { anySeed, type Project, Projects } from './projects.ts';
-import type { ConfiguredAgent } from './work/demo.ts';
+import { anySeed, type Project, Projects, type ProjectsOptions } from './projects.ts';
 import type { World, WorldMade } from './world.ts';
+
+export { OptionError } from './options.ts';
 
 export interface EmulatorOptions {
   /** Where the clocks of new worlds start; the host's instant by default. */
@@ -34,8 +39,10 @@ export interface EmulatorOptions {
   durability?: 'normal' | 'full';
   /** Project `local` starts without demo agents. */
   empty?: boolean;
-  /** Agents that every new world has, by name: `{ kind, reply }`. */
+  /** Agents that every new world has, by name: `{ kind | definition | versions, reply, endpoint, card, state }`. */
   agents?: Record<string, unknown>;
+  /** Routines that every new world has, by name: the bodies of their PUT. */
+  routines?: Record<string, unknown>;
   /** The fault plan that new worlds start with. */
   faults?: readonly unknown[];
   /** What calls under /_emulator must bear. */
@@ -51,19 +58,15 @@ export interface EmulatorOptions {
   /** The host's time; replaced in tests. */
   host?: HostClock;
   /** Answers recorded outcomes instead of calling out: replay. @internal */
-  forward?: (world: World) => Forward;
+  outside?: (world: World) => Outside;
   notice?: (message: string) => void;
 }
 
-/** An option that cannot be used: the field, and what to do. */
-export class OptionError extends Error {
-  override name = 'OptionError';
-  readonly param: string;
-  constructor(param: string, message: string) {
-    super(message);
-    this.param = param;
-  }
-}
+/** What can be changed while it runs, for the worlds that are made from then on. */
+export type Reconfiguration = Pick<
+  EmulatorOptions,
+  'agents' | 'routines' | 'faults' | 'profile' | 'switches' | 'settings'
+>;
 
 export interface Emulator {
   /** Answers a request as the socket would; no port is opened. */
@@ -72,6 +75,8 @@ export interface Emulator {
   project(name: string): Project;
   /** Makes a project that must not be there yet, in every particular. @internal */
   createProject(made: WorldMade): Project;
+  /** Takes the place of what new worlds are made with; throws OptionError, and then nothing has changed. @internal */
+  reconfigure(options: Reconfiguration): void;
   /** Told where it is reached, so that `ready` can say it. */
   listening(url: string): void;
   describe(): { store: string; rate: 0 | 1; skip: boolean; seed: string; assumedRules: number };
@@ -100,26 +105,23 @@ export interface Emulated {
 }
 
 export function createEmulator(options: EmulatorOptions = {}): Emulator {
-  const profile = chooseProfile(undefined, options);
-  if (isProblem(profile)) throw new OptionError(profile.param, profile.message);
+  requireKnown(options);
   const host = options.host ?? systemClock;
   const notice = options.notice ?? ((message: string) => void process.stderr.write(`${message}\n`));
   const rate = options.rate ?? 0;
   const skip = options.skip ?? rate === 0;
   const seed = options.seed ?? anySeed();
+  const wiring = { host, now: options.now, seed, empty: options.empty ?? false, furnish };
+  const { profile, ...configured } = chosen(options, wiring);
   const projects = new Projects({
-    host,
+    ...wiring,
+    ...configured,
     dataDir: options.dataDir,
     durability: options.durability,
-    now: options.now,
     rate,
     skip,
-    seed,
     profile,
-    empty: options.empty ?? false,
-    agents: readAgents(options.agents ?? {}),
-    faults: readFaults(options.faults ?? []),
-    forward: options.forward,
+    outside: options.outside,
     notice,
   });
   const store = options.dataDir ?? 'memory';
@@ -156,7 +158,12 @@ export function createEmulator(options: EmulatorOptions = {}): Emulator {
   return {
     fetch: (request, env) => app.fetch(request, (env ?? {}) as Connection),
     project: (name) => projects.get(name),
-    createProject: (made) => projects.create(made),
+    createProject: (one) => projects.create(one),
+    reconfigure(change) {
+      const { profile: next, ...named } = chosen(change, wiring);
+      Object.assign(projects.options, named, { profile: next });
+      emulated.profile = next;
+    },
     listening: (at) => {
       url = at;
     },
@@ -176,49 +183,65 @@ export function createEmulator(options: EmulatorOptions = {}): Emulator {
   };
 }
 
-function readAgents(agents: Record<string, unknown>): Record<string, ConfiguredAgent> {
-  for (const [name, agent] of Object.entries(agents)) {
-    const {
-      kind = 'hosted',
-      definition,
-      reply,
-      ...rest
-    } = (agent ?? {}) as Record<string, unknown>;
-    const unknown = Object.keys(rest)[0];
-    if (unknown !== undefined)
-      throw new OptionError(
-        `agents.${name}.${unknown}`,
-        `An agent has kind, definition and reply, and no '${unknown}'.`,
-      );
-    check(
-      'DefinitionInput',
-      definition ?? { kind },
-      `agents.${name}${definition === undefined ? '' : '.definition'}`,
-    );
-    if (reply !== undefined)
-      check('Reply', typeof reply === 'string' ? { kind: reply } : reply, `agents.${name}.reply`);
-    const url = (reply as { url?: string } | undefined)?.url;
-    if (url !== undefined && !URL.canParse(url))
-      throw new OptionError(`agents.${name}.reply.url`, `url is '${url}', which is no address.`);
+/** What is said once and holds for every world. */
+type Wiring = Pick<ProjectsOptions, 'host' | 'now' | 'seed' | 'empty' | 'furnish'>;
+
+interface Chosen extends Configured {
+  profile: Profile;
+  faults: readonly unknown[];
+}
+
+/** What worlds are made with; throws all that is wrong with it. */
+function chosen({ agents, routines, faults, ...change }: Reconfiguration, wiring: Wiring): Chosen {
+  const profile = chooseProfile(undefined, change);
+  const wrong = profileProblems(change);
+  const base = isProblem(profile) ? (chooseProfile(undefined, {}) as Profile) : profile;
+  const { configured, problems } = tryOut({ agents, routines, faults }, base, wiring);
+  const [first, ...further] = [...wrong, ...problems];
+  if (first !== undefined) throw new OptionError([first, ...further]);
+  return { ...configured, profile: base, faults: faults ?? [] };
+}
+
+/** Of each switch and setting by itself. */
+function profileProblems({ profile, switches, settings }: ProfileChange): ConfigurationProblem[] {
+  const each: ProfileChange[] = [
+    profile === undefined ? {} : { profile },
+    ...Object.entries(switches ?? {}).map(([name, value]) => ({ switches: { [name]: value } })),
+    ...Object.entries(settings ?? {}).map(([name, value]) => ({ settings: { [name]: value } })),
+  ];
+  return each
+    .map((change) => chooseProfile(undefined, change))
+    .filter((chosen) => isProblem(chosen))
+    .map(({ param, message }) => ({ param, message: `${param}: ${message}` }));
+}
+
+/** What is configured, and what a world would not take of it: one is made to see. */
+function tryOut(
+  {
+    agents,
+    routines,
+    faults,
+  }: { agents: unknown; routines: unknown; faults: readonly unknown[] | undefined },
+  profile: Profile,
+  wiring: Wiring,
+): { configured: Configured; problems: ConfigurationProblem[] } {
+  if (agents === undefined && routines === undefined && faults === undefined)
+    return { configured: { agents: {}, routines: {} }, problems: [] };
+  const trials = new Projects({
+    ...wiring,
+    profile,
+    rate: 0,
+    skip: false,
+    agents: {},
+    routines: {},
+    faults: [],
+    notice: () => {},
+  });
+  try {
+    return readConfiguration(trials.get('local'), { agents, routines, faults: faults ?? [] });
+  } finally {
+    trials.closeAll();
   }
-  // An agent of whom nothing is said, as in `digest:`, is all by default.
-  return Object.fromEntries(
-    Object.entries(agents).map(([name, agent]) => [name, (agent ?? {}) as ConfiguredAgent]),
-  );
-}
-
-function readFaults(faults: readonly unknown[]): readonly unknown[] {
-  if (faults.length > 0) check('FaultPlanUpdate', { faults }, '');
-  return faults;
-}
-
-function check(
-  schema: 'DefinitionInput' | 'Reply' | 'FaultPlanUpdate',
-  value: unknown,
-  at: string,
-): void {
-  const parsed = parse(schema, value, at);
-  if (parsed.kind === 'invalid') throw new OptionError(parsed.param, parsed.message);
 }
 
 /** From source the package's own file lies one folder up, compiled two. */

@@ -130,6 +130,7 @@ export class Engine {
     this.#stopRequested = false;
     this.#heldGate = undefined;
     for (;;) {
+      if (this.waits.takeLetGo()) await this.#options.breathe();
       if (this.#closed || world.epoch !== epoch) return { reason: 'cancelled' };
       world.payOwed();
       this.calls.settle();

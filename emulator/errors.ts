@@ -56,12 +56,26 @@ export function invalid(message: string, param: string | undefined, rule: string
   });
 }
 
-export function notFound(message: string, rule: string): ApiError {
-  return new ApiError({ status: 404, code: 'not_found', message, rule });
+/** 404; `param` is the field of the body that names what is not there, and absent where the path does. */
+export function notFound(message: string, rule: string, param?: string): ApiError {
+  const about = param === undefined ? {} : { param };
+  return new ApiError({ status: 404, code: 'not_found', message, rule, ...about });
 }
 
 export function conflict(message: string, rule: string): ApiError {
   return new ApiError({ status: 409, code: 'conflict', message, rule });
+}
+
+/** 501 for what the service has and the emulator has not: never an invented refusal. */
+export function notEmulated(message: string, param?: string): ApiError {
+  const about = param === undefined ? {} : { param };
+  return new ApiError({
+    status: 501,
+    code: 'NotEmulated',
+    message,
+    rule: 'request/not-emulated',
+    ...about,
+  });
 }
 
 /** A value as an error message shows it: JSON, cut to a line. */

@@ -1,13 +1,7 @@
-/**
- * Faults: whether and when something arrives, never what it says. A plan is an ordered list in the store; the first entry
- * that matches wins. Faults wrap a boundary: what is behind it does not know.
- */
+/** Faults: whether and when something arrives, never what it says. They wrap a boundary: what is behind it does not know. */
 import type { components } from '../contracts/openapi.ts';
 import { parseDuration } from './clock.ts';
-import type { Draw } from './ids.ts';
 import type { Outcome } from './retry.ts';
-import { countFired, readPlan } from './store/faults.ts';
-import type { Store } from './store/store.ts';
 
 /** How long the answer is held up beside whatever else happens to it. */
 interface Delayed {
@@ -36,36 +30,10 @@ export type Fault = Delayed &
 /** An entry as users write it; its form is checked against openapi.yaml at the edge. */
 export type FaultInput = components['schemas']['FaultEntry'];
 
-interface FaultEntry {
-  /** Deliveries to this agent; `*` is every agent. */
-  agent?: string;
-  protocol?: string;
-  /** The emulator's own answers to this operation. */
-  operation?: string;
-  /** By attempt number; past its end all is well. */
-  attempts?: Fault[];
-  fault?: Fault;
-  /** How often it may fire; without it, always. */
-  times?: number;
-  /** Drawn by key; 0 never fires. */
-  probability?: number;
-  fired: number;
-}
-
 const SLOW_BODY_BYTES = 64;
 
-function readEntry(text: string, fired: number): FaultEntry {
-  const { attempts, fault, ...entry } = JSON.parse(text) as Record<string, unknown>;
-  return {
-    ...entry,
-    ...(attempts === undefined ? {} : { attempts: (attempts as unknown[]).map(readFault) }),
-    ...(fault === undefined ? {} : { fault: readFault(fault) }),
-    fired,
-  } as FaultEntry;
-}
-
 /** All forms of one fault, from the shortest: 503, timeout, { status, headers, body }, { delay }, { kind, … }. */
-function readFault(value: unknown): Fault {
+export function readFault(value: unknown): Fault {
   if (typeof value === 'number')
     return { kind: 'status', status: value, headers: {}, body: undefined, delayMs: 0 };
   if (typeof value === 'string') return { kind: value, delayMs: 0 } as Fault;
@@ -132,76 +100,6 @@ export function badDuration(
     return undefined;
   };
   return look(entries, 'faults');
-}
-
-/** The entries in force, with what the store says of each. Read once per plan: `forget` after it changed. */
-export class FaultPlan {
-  readonly #store: Store;
-  #entries: FaultEntry[] | undefined;
-
-  constructor(store: Store) {
-    this.#store = store;
-  }
-
-  forget(): void {
-    this.#entries = undefined;
-  }
-
-  #read(): FaultEntry[] {
-    this.#entries ??= readPlan(this.#store).map((row) => readEntry(row.entry, row.fired));
-    return this.#entries;
-  }
-
-  /** The fault of one attempt of a delivery, counted; undefined when all is well. Inside a turn. */
-  ofAttempt(
-    draw: Draw,
-    agent: string,
-    protocol: string,
-    run: string,
-    attempt: number,
-  ): { fault: Fault; ordinal: number } | undefined {
-    const named = (entry: FaultEntry) =>
-      (entry.agent === agent || entry.agent === '*') &&
-      (entry.protocol === undefined || entry.protocol === protocol);
-    return this.#match(named, draw, run, attempt);
-  }
-
-  /** The fault of the emulator's own answer, counted; undefined when all is well. Inside a turn. */
-  ofOperation(
-    draw: Draw,
-    operation: string,
-    key: string,
-  ): { fault: Fault; ordinal: number } | undefined {
-    return this.#match((entry) => entry.operation === operation, draw, key, undefined);
-  }
-
-  /** Whether any entry may strike this operation: then even a read is a turn. */
-  watches(operation: string): boolean {
-    return this.#read().some((entry) => entry.operation === operation);
-  }
-
-  #match(
-    named: (entry: FaultEntry) => boolean,
-    draw: Draw,
-    key: string,
-    number: number | undefined,
-  ): { fault: Fault; ordinal: number } | undefined {
-    for (const [ordinal, entry] of this.#read().entries()) {
-      if (!named(entry) || (entry.times !== undefined && entry.fired >= entry.times)) continue;
-      // An operation has no attempts of its own: its place in the list is how often the entry was met.
-      const attempt = number ?? entry.fired + 1;
-      const p = entry.probability ?? 1;
-      if (draw.fraction(`fault ${ordinal}`, key, attempt) >= p) continue;
-      const fault = entry.attempts ? entry.attempts[attempt - 1] : entry.fault;
-      const spared = fault === undefined || (fault.kind === 'ok' && fault.delayMs === 0);
-      if (!spared || number === undefined) {
-        countFired(this.#store, ordinal);
-        entry.fired += 1;
-      }
-      return spared ? undefined : { fault, ordinal };
-    }
-    return undefined;
-  }
 }
 
 /** What a call gave: at once, at a later instant, or held by a gate. */

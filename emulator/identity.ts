@@ -64,7 +64,7 @@ export function answerIdentity(
   const expiresAt = now + TOKEN_MS;
   return Response.json(
     {
-      access_token: unsignedToken(now, expiresAt),
+      access_token: foundryToken(now, expiresAt),
       // A string, as App Service sends it: azure-identity for Python, JavaScript and .NET all parse it.
       expires_on: String(unixSeconds(expiresAt)),
       resource,
@@ -89,7 +89,8 @@ function refusalAt(now: Instant) {
     );
 }
 
-function unsignedToken(now: Instant, expiresAt: Instant): string {
+/** Unsigned, and good for every check that an emulator makes. */
+export function foundryToken(now: Instant, expiresAt = now + TOKEN_MS): string {
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
   const claims = {
     aud: FOUNDRY_AUDIENCE,

@@ -1,6 +1,6 @@
 /**
  * What may differ between one world and another: switches (an assumed or contradicted rule has several values, one is in
- * force) and settings. A profile is a named choice of all switches.
+ * force) and settings. A profile is a named choice of all switches, and of a few settings.
  */
 import {
   allowedFor,
@@ -9,6 +9,7 @@ import {
   readSetting,
   SETTINGS,
   type Settings,
+  settingsOfProfile,
 } from './settings.ts';
 
 export type ProfileName = 'lenient' | 'v1preview' | 'v2preview';
@@ -39,6 +40,7 @@ export const SWITCHES = {
     v2preview: 'unix',
   },
   default_order: { rule: 'list/default-order', values: ['asc', 'desc'] },
+  agents_order: { rule: 'agent/list-newest-first', values: ['desc', 'asc'] },
   limit_out_of_range: {
     rule: 'list/limit-1-to-100',
     values: ['clamp', 'refuse'],
@@ -122,7 +124,26 @@ export const SWITCHES = {
   overlap: { rule: 'delivery/overlap', values: ['allow', 'queue', 'skip'] },
   late_schedule: { rule: 'schedule/late', values: ['skip', 'once', 'all'] },
   late_timer: { rule: 'timer/late', values: ['fire', 'drop'] },
+  conflict_on_existing_agent: {
+    rule: 'agent/create-again-makes-a-version',
+    values: ['new_version', 'conflict'],
+  },
+  delete_with_sessions: { rule: 'agent/delete-ends-sessions', values: ['terminate', 'refuse'] },
+  protocols_patch: { rule: 'agent/patch-of-protocols', values: ['replace', 'merge'] },
+  drafts: { rule: 'version/draft-by-flag', values: ['enabled', 'disabled'] },
+  first_draft: { rule: 'version/first-may-be-a-draft', values: ['accept', 'refuse'] },
+  delete_version_in_use: { rule: 'version/delete-in-use', values: ['refuse', 'allow'] },
+  deleted_version: { rule: 'version/deleted-answers-404', values: ['not_found', 'shown'] },
   dedup_versions: { rule: 'agent/identical-definition', values: ['on', 'off'] },
+  session_isolation: { rule: 'session/kept-apart', values: ['off', 'on'] },
+  unknown_session: { rule: 'call/session-is-known', values: ['refuse', 'create'] },
+  session_by_previous_response: {
+    rule: 'response/previous-does-not-bind-the-session',
+    values: ['new', 'same'],
+  },
+  stream_end: { rule: 'stream/no-done-line', values: ['bare', 'done'] },
+  unexposed_protocol: { rule: 'call/protocol-is-exposed', values: ['404', '400'] },
+  openai_v1_api_version: { rule: 'response/project-api-version', values: ['accept', 'refuse'] },
   disabled_agent_code: {
     rule: 'agent/disabled-answers-403',
     values: ['agent_disabled', 'AgentDisabled'],
@@ -180,7 +201,10 @@ export function chooseProfile(
     }
     switches[key] = String(value);
   }
-  const settings: Record<string, number | string> = { ...(base?.settings ?? defaultSettings()) };
+  const settings: Record<string, number | string> = {
+    ...(base?.settings ?? defaultSettings(name)),
+    ...(change.profile === undefined ? {} : settingsOfProfile(name)),
+  };
   for (const [key, value] of Object.entries(change.settings ?? {})) {
     const param = `settings.${key}`;
     if (!isSetting(key)) {
@@ -207,7 +231,7 @@ export function keptProfile(text: string): Profile {
   return {
     name,
     switches: { ...(switchesOf(name) as Switches), ...switches },
-    settings: { ...defaultSettings(), ...settings },
+    settings: { ...defaultSettings(name), ...settings },
   };
 }
 
@@ -220,7 +244,7 @@ function switchesOf(profile: ProfileName): Record<string, string> {
 }
 
 /** How many rules of the ledger are assumed: a test counts them, so that starting need not read the ledger. */
-export const ASSUMED_RULES = 53;
+export const ASSUMED_RULES = 86;
 
 /** The switches of assumed rules: the others choose between sources that disagree. */
 export const ASSUMED_SWITCHES: readonly SwitchName[] = [
@@ -234,6 +258,13 @@ export const ASSUMED_SWITCHES: readonly SwitchName[] = [
   'overlap',
   'unknown_api_version',
   'default_order',
+  'agents_order',
+  'first_draft',
+  'delete_version_in_use',
+  'deleted_version',
+  'unknown_session',
+  'unexposed_protocol',
+  'stream_end',
   'limit_out_of_range',
   'routine_names',
   'agent_checked',

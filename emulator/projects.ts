@@ -2,13 +2,16 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ConfigurationProblem } from '../contracts/configuration.ts';
+import type { Configured } from '../contracts/configured.ts';
 import type { DueHandler } from './batch.ts';
+import { speakHandlers } from './beats.ts';
 import type { HostClock, Instant } from './clock.ts';
-import { type Forward, forwardBy } from './endpoint.ts';
 import { Engine } from './engine.ts';
 import { conflict, notFound } from './errors.ts';
-import { FaultPlan } from './faults.ts';
+import { FaultPlan } from './fault-plan.ts';
 import { randomHex } from './ids.ts';
+import { type Outside, outsideOf } from './outside.ts';
 import type { Profile } from './profile.ts';
 import { agentsWithoutSecrets } from './replies.ts';
 import { nextDue, PARKED } from './store/due.ts';
@@ -29,9 +32,11 @@ import {
   withCopy,
 } from './store/store.ts';
 import { type DeliveryContext, deliveryHandlers } from './work/delivery.ts';
-import { type ConfiguredAgent, makeAgents } from './work/demo.ts';
 import { firingHandlers, moveLate } from './work/firing.ts';
+import { forgetReaders, logHandlers } from './work/logs.ts';
 import { progressHandlers } from './work/progress.ts';
+import { responseHandlers } from './work/responses.ts';
+import { sessionHandlers } from './work/sessions.ts';
 import { holdAgain, settleInterrupted } from './work/withdraw.ts';
 import { World, type WorldMade } from './world.ts';
 
@@ -59,9 +64,12 @@ export interface ProjectsOptions {
   profile: Profile;
   empty: boolean;
   faults: readonly unknown[];
-  /** Agents that every new world has. */
-  agents: Record<string, ConfiguredAgent>;
-  forward?: ((world: World, closing: AbortSignal) => Forward) | undefined;
+  /** Agents and routines that every new world has. */
+  agents: Configured['agents'];
+  routines: Configured['routines'];
+  /** Makes them inside a world's first turn, as the API would; answers what that refused. */
+  furnish(project: Project, begins: Configured & { demo: boolean }): ConfigurationProblem[];
+  outside?: ((world: World, closing: AbortSignal) => Outside) | undefined;
   notice(message: string): void;
 }
 
@@ -94,12 +102,35 @@ export class Projects {
   #openStored(dataDir: string): string[] {
     try {
       const stored = storedProjects(dataDir);
-      for (const name of stored.slice(0, PROJECTS_MAX)) this.get(name);
+      const opened = stored.slice(0, PROJECTS_MAX).map((name) => this.get(name));
+      this.#tellOtherBeginnings(opened);
       return stored;
     } catch (error) {
       this.closeAll();
       throw error;
     }
+  }
+
+  /** Who has changed what new worlds begin with may expect it of those that are there. */
+  #tellOtherBeginnings(opened: Project[]): void {
+    const { agents, routines, faults, notice } = this.options;
+    const begins = JSON.stringify({ agents, routines, faults });
+    const others = opened
+      .map(({ world }) => world.made)
+      .filter(
+        (made) =>
+          begins !==
+          JSON.stringify({
+            agents: made.agents,
+            routines: made.routines ?? {},
+            faults: made.faults,
+          }),
+      )
+      .map(({ project }) => project);
+    if (others.length === 0) return;
+    notice(
+      `foundrite: ${others.length === 1 ? 'project' : 'projects'} ${others.join(', ')} of ${this.options.dataDir} began with other agents, routines or faults, and what is there stays: delete it to begin with those of now.`,
+    );
   }
 
   /** The world of a project; made now if nobody asked for it before. */
@@ -134,6 +165,7 @@ export class Projects {
       profile: options.profile,
       demo: name === DEMO_PROJECT && !options.empty,
       agents: options.agents,
+      routines: options.routines,
       faults: options.faults,
     };
   }
@@ -160,7 +192,11 @@ export class Projects {
     const handlers: Record<string, DueHandler> = {
       ...firingHandlers,
       ...deliveryHandlers(() => context),
-      ...progressHandlers,
+      ...progressHandlers(faults),
+      ...sessionHandlers(faults),
+      ...logHandlers,
+      ...speakHandlers,
+      ...responseHandlers,
       wake: () => undefined,
     };
     const engine = new Engine(world, handlers, {
@@ -172,7 +208,7 @@ export class Projects {
     const context: DeliveryContext = {
       engine,
       faults,
-      forward: (options.forward ?? forwardBy)(world, closing.signal),
+      outside: (options.outside ?? outsideOf)(world, closing.signal),
     };
     const project: Project = { world, engine, faults, context, reads: new Map(), answering: 0 };
     engine.onEnd = () => closing.abort();
@@ -180,7 +216,7 @@ export class Projects {
     world.onRollback = () => faults.forget();
     this.#open.set(made.project, project);
     try {
-      if (world.journalSeq === 0) world.turn(() => begin(world, made), made.now);
+      if (world.journalSeq === 0) world.turn(() => this.#begin(project, made), made.now);
       else world.turn(() => resume(project));
     } catch (error) {
       // Half open it would be taken for whole by the next request.
@@ -189,6 +225,24 @@ export class Projects {
     }
     this.#wake(project);
     return project;
+  }
+
+  /** A world's journal begins with what it was made with, so that it can be made again. Inside its first turn. */
+  #begin(project: Project, made: WorldMade): void {
+    const { world, faults } = project;
+    world.save();
+    const line = world.reserveLine();
+    faults.forget();
+    // An earlier version made worlds without routines.
+    const refused = this.options.furnish(project, { ...made, routines: made.routines ?? {} });
+    // A world may be made under other rules than those that the configuration was tried under, or at a later instant.
+    for (const { message } of refused)
+      this.options.notice(`foundrite: project '${made.project}' is made without this: ${message}`);
+    const told = { ...made, agents: agentsWithoutSecrets(made.agents) };
+    const without = refused.length === 0 ? {} : { without: refused.map(({ param }) => param) };
+    world.record({ kind: 'world', data: { made: told, ...without } }, line);
+    writePlan(world.store, made.faults);
+    faults.forget();
   }
 
   #makeRoom(): void {
@@ -251,7 +305,7 @@ export class Projects {
       world.turn(() => {
         clearStore(world.store);
         world.reload({ ...made, now });
-        begin(world, world.made);
+        this.#begin(project, world.made);
       });
     } else {
       withCopy(world.store, path, () =>
@@ -308,25 +362,18 @@ export class Projects {
   }
 }
 
-/** A world's journal begins with what it was made with, so that it can be made again. Inside its first turn. */
-function begin(world: World, made: WorldMade): void {
-  world.save();
-  const agents = agentsWithoutSecrets(made.agents);
-  world.record({ kind: 'world', data: { made: { ...made, agents } } });
-  makeAgents(world, made.demo, made.agents);
-  writePlan(world.store, made.faults);
-}
-
 /** A world that was there before: what was open when it ended is settled. Inside a turn. */
 function resume({ world, context }: Project): void {
   world.record({ kind: 'resumed', data: {} });
+  forgetReaders(world);
   settleInterrupted(world, context);
 }
 
 /** Nothing is under way in it, and nothing will happen in it by itself. */
 function isIdle({ world, engine, answering }: Project): boolean {
   if (world.store.path === undefined || engine.busy || answering > 0) return false;
-  if (engine.holds.length > 0 || engine.waits.list().length > 0) return false;
+  const { waits } = engine;
+  if (engine.holds.length > 0 || waits.list().length > 0 || waits.streams > 0) return false;
   const next = nextDue(world.store);
   return world.rate === 0 || next === undefined || next.due_at >= PARKED;
 }

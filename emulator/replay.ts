@@ -3,7 +3,7 @@
  * itself. The same journal comes out, or the first line that differs tells where it went another way.
  */
 import { operations } from '../contracts/openapi.ts';
-import { agentOperations } from './api/agents.ts';
+import { Disconnected } from './api/http.ts';
 import { canonicalLines } from './api/journal.ts';
 import { strike } from './api/operation.ts';
 import type { Instant } from './clock.ts';
@@ -14,6 +14,7 @@ import type { Project } from './projects.ts';
 import { countCallsOpen } from './store/attempts.ts';
 import { nextDue } from './store/due.ts';
 import { applyLate } from './work/firing.ts';
+import { type Given, give } from './work/given.ts';
 import { settleInterrupted } from './work/withdraw.ts';
 import type { WorldMade } from './world.ts';
 
@@ -42,13 +43,15 @@ export async function replayJournal(lines: readonly string[]): Promise<string[]>
   const made = first.made as WorldMade;
   let hostNow: Instant = made.now;
   const open = new Map<string, (arrival: Arrival) => void>();
-  let asked: Line | undefined;
   const emulator = createEmulator({
     // The journal says when everything was: nothing may happen by the host's clock.
     host: { now: () => hostNow, after: () => () => {} },
     empty: true,
-    forward: () => (call) =>
-      asked && CALLS.has(String(asked.operation)) ? givenTo(asked) : recorded(open, call),
+    outside: () => ({
+      ask: ({ call }) => recorded(open, call),
+      // How a client's call ended is in the journal.
+      open: async () => ({ kind: 'timeout' }),
+    }),
   });
   try {
     const project = emulator.createProject(made);
@@ -60,11 +63,7 @@ export async function replayJournal(lines: readonly string[]): Promise<string[]>
       stepTo(project, line.seq - 1, line.kind === 'late' ? 0 : Date.parse(line.at), line.kind);
       if (struck) strike(project, String(line.operation));
       else if (line.kind === 'resumed') resume(project, parsed.slice(index + 1));
-      else {
-        asked = line;
-        await apply(emulator, project, line, open);
-        asked = undefined;
-      }
+      else await apply(emulator, project, line, open);
     }
     stepTo(project, parsed.at(-1)?.seq ?? 1, 0, 'end');
     return canonicalLines(project);
@@ -73,16 +72,16 @@ export async function replayJournal(lines: readonly string[]): Promise<string[]>
   }
 }
 
-const INPUTS = new Set(['request', 'control', 'advance', 'skip', 'late', 'outcome', 'resumed']);
-
-/** What a client asks of an agent itself: no delivery, so that its answer is not in the journal, only how it ended. */
-const CALLS = new Set(agentOperations.filter(({ kind }) => kind === 'call').map(({ id }) => id));
-
-async function givenTo(line: Line): Promise<Arrival> {
-  return line.code === undefined
-    ? { kind: 'answered', status: Number(line.status), headers: {}, body: '' }
-    : { kind: 'connection_failed', message: '' };
-}
+const INPUTS = new Set([
+  'request',
+  'control',
+  'advance',
+  'skip',
+  'late',
+  'outcome',
+  'given',
+  'resumed',
+]);
 
 function readLine(text: string, index: number): Line {
   try {
@@ -138,6 +137,11 @@ async function apply(
       });
       return;
     }
+    case 'given': {
+      const { seq: _, at, kind: __, ...given } = line;
+      world.turn(() => give(world, given as unknown as Given), Math.max(world.now, Date.parse(at)));
+      return;
+    }
     case 'late':
       world.turn(() => applyLate(world, Date.parse(String(line.to))));
       return;
@@ -191,26 +195,34 @@ async function ask(emulator: Emulator, project: Project, line: Line): Promise<vo
     );
   if (line.cut !== undefined)
     throw new ReplayError(
-      `The body of line ${line.seq} had ${String(line.cut)} characters and was cut: this journal cannot be played again.`,
+      `The body of line ${line.seq} had ${String(line.cut)} ${line.sha256 === undefined ? 'characters' : 'bytes'} and was cut: this journal cannot be played again.`,
     );
   const params = { project: project.world.project, ...(line.params as Record<string, string>) };
   const path = operation.path.replace(/\{(\w+)\}/g, (_, name: string) =>
     encodeURIComponent((params as Record<string, string>)[name] ?? ''),
   );
   const query = new URLSearchParams(line.query as Record<string, string> | undefined).toString();
-  const body =
-    line.raw !== undefined
-      ? String(line.raw)
-      : line.body === undefined
-        ? undefined
-        : JSON.stringify(line.body);
+  const body = bodyOf(line);
   const request = new Request(`http://localhost${path}${query === '' ? '' : `?${query}`}`, {
     method: operation.method.toUpperCase(),
     headers: {
       authorization: 'Bearer replay',
+      // The journal names only other types.
+      ...(line.body === undefined ? {} : { 'content-type': 'application/json' }),
       ...(line.headers as Record<string, string> | undefined),
     },
     ...(body === undefined ? {} : { body }),
   });
-  await emulator.fetch(request, { replayed: true });
+  try {
+    await emulator.fetch(request, { replayed: true });
+  } catch (error) {
+    // A call that has only begun.
+    if (!(error instanceof Disconnected)) throw error;
+  }
+}
+
+function bodyOf({ base64, raw, body }: Line): Buffer<ArrayBuffer> | string | undefined {
+  if (base64 !== undefined) return Buffer.from(String(base64), 'base64');
+  if (raw !== undefined) return String(raw);
+  return body === undefined ? undefined : JSON.stringify(body);
 }

@@ -1,33 +1,82 @@
 /** Replies: what an emulated agent says. Whether and when it arrives is the business of faults. */
+import { type Instant, parseDuration } from './clock.ts';
 import type { Draw } from './ids.ts';
+import { endOf, type ResponseObject, responseObject, type Said, textOf } from './response.ts';
 
-export type ScriptTurn =
-  | { text: string }
-  | { tool_calls: { name: string; arguments?: unknown }[] }
-  /** The call succeeds and the agent's answer says that it failed. */
-  | { failed: { code: string; message: string } }
+/** How a stream is spoken: what passes in world time before each piece, and how many characters a piece has. */
+export interface Pace {
+  every?: string;
+  chunk?: number;
+}
+
+/** The error of a response. */
+export interface Failure {
+  code: string;
+  message: string;
+}
+
+export type TextTurn = Pace & {
+  text: string;
+  incomplete?: 'max_output_tokens' | 'content_filter';
+  /** A stream breaks off after so many characters. */
+  cut_after?: number;
+};
+/** The call succeeds and the agent's answer says that it failed, after its text if it has one. */
+export type FailedTurn = Pace & { failed: Failure; text?: string };
+/** A stream of any events; it breaks off after so many of them. */
+export type EventsTurn = { events: unknown[]; every?: string; cut_after?: number };
+/** A whole answer, in the agent's own words. */
+export type AnswerTurn = { status: number; headers?: Record<string, string>; body?: unknown };
+
+/** What an answer of the protocols' own form is made of. */
+export type SpokenTurn =
+  | TextTurn
+  | (Pace & { tool_calls: { name: string; arguments?: unknown }[] })
+  | FailedTurn
   /** 202: accepted, the work goes on later. */
-  | { accepted: { after: string; text?: string; failed?: { code: string; message: string } } }
-  | { status: number; headers?: Record<string, string>; body?: unknown };
+  | { accepted: { after: string; text?: string; failed?: Failure } };
+
+export type ScriptTurn = SpokenTurn | EventsTurn | AnswerTurn;
 
 export type Reply =
   | { kind: 'echo' }
   | { kind: 'script'; turns: ScriptTurn[]; repeat?: 'last' | 'cycle' | 'error' }
-  | { kind: 'forward'; url: string };
+  | { kind: 'forward'; url: string }
+  | ModelReply;
+
+/** What the emulator says itself. */
+export type SpokenReply = Extract<Reply, { kind: 'echo' | 'script' }>;
+
+/** A model of the user's own, behind any address that speaks OpenAI's Chat Completions or Responses. */
+export interface ModelReply {
+  kind: 'model';
+  url: string;
+  model?: string;
+  api?: 'chat' | 'responses';
+  api_key?: string;
+  api_key_env?: string;
+}
 
 /**
- * A reply as the journal and the configuration that is printed have it: without what its address may hold of a secret (user, password,
- * query). It is still an address, and nothing is left to hide in it.
+ * A reply as the journal and the configuration that is printed have it: without its key, and without what its address may
+ * hold of a secret (user, password, query). It is still an address, and nothing is left to hide in it.
  */
 export function withoutSecrets(reply: unknown): unknown {
-  const url = (reply as { url?: unknown } | null | undefined)?.url;
-  if (typeof url !== 'string' || !URL.canParse(url)) return reply;
+  const { url, api_key } = (reply ?? {}) as { url?: unknown; api_key?: unknown };
+  const shown = api_key === undefined ? reply : { ...(reply as object), api_key: 'not-shown' };
+  if (typeof url !== 'string' || !URL.canParse(url)) return shown;
   const address = new URL(url);
-  if (address.username + address.password + address.search === '') return reply;
+  if (address.username + address.password + address.search === '') return shown;
   address.username = 'not-shown';
   address.password = '';
   if (address.search !== '') address.search = 'not-shown';
-  return { ...(reply as object), url: address.href };
+  return { ...(shown as object), url: address.href };
+}
+
+/** Where a reply's address is, as a message may say it: who may ask there is nobody's business. */
+export function placeOf(url: string): string {
+  const { origin, pathname } = new URL(url);
+  return pathname === '/' ? origin : `${origin}${pathname}`;
 }
 
 /** Agents of the configuration, with such replies. */
@@ -39,24 +88,35 @@ export function agentsWithoutSecrets(agents: Record<string, unknown>): Record<st
   return Object.fromEntries(each);
 }
 
+/** An answer, and what it leaves to be kept. */
 export interface Spoken {
   status: number;
   headers: Record<string, string>;
   body: string;
+  /** What was said, or will be; absent where the answer is words of the script's own. */
+  said?: Said;
+  /** How long the work goes on after a 202. */
+  laterMs?: number;
 }
 
 /** What the agent knows when it is called. */
 export interface Heard {
-  agent: string;
-  version: string;
-  hosted: boolean;
+  /** Null where the project itself answers. */
+  agent: string | null;
+  version: string | null;
   protocol: 'responses' | 'invocations';
   /** The parsed body. */
   body: unknown;
-  requestId: string;
+  /** The id that its answer carries. */
+  answerId: string;
+  /** Hosted agents only. */
   sessionId: string | undefined;
-  /** Unix seconds. */
-  createdAt: number;
+  conversation: string | undefined;
+  at: Instant;
+  /** The version's own, for a model, and of a prompt agent for its response. */
+  definition?: Record<string, unknown>;
+  /** The items of the conversation before this call, oldest first; for a model. */
+  earlier?: unknown[];
 }
 
 /**
@@ -66,27 +126,23 @@ export interface Heard {
 export function answerId(
   draw: Draw,
   protocol: 'responses' | 'invocations',
+  hosted: boolean,
   requestId: string,
 ): string {
-  return draw.id(protocol === 'responses' ? 'caresp_' : 'inv_', 'answer', requestId, 1);
+  const prefix = protocol === 'invocations' ? 'inv_' : hosted ? 'caresp_' : 'resp_';
+  return draw.id(prefix, 'answer', requestId, 1);
 }
 
-/** What an echo or a script says; `turn` counts a script's turns from 0. */
-export function speak(
-  draw: Draw,
-  reply: Exclude<Reply, { kind: 'forward' }>,
-  turn: number,
-  heard: Heard,
-): Spoken {
-  if (reply.kind === 'echo') return say(draw, heard, { text: textOf(inputOf(heard)) });
+/** What an echo or a script says next, with `turn` counting a script's turns from 0. */
+export function turnOf(reply: SpokenReply, turn: number, heard: Heard): ScriptTurn {
+  if (reply.kind === 'echo') return { text: textOf(inputOf(heard)) };
   const { turns } = reply;
-  if (reply.repeat === 'error' && turn >= turns.length)
-    return say(draw, heard, exhausted(turns.length));
+  if (reply.repeat === 'error' && turn >= turns.length) return exhausted(turns.length);
   const index = reply.repeat === 'cycle' ? turn % turns.length : Math.min(turn, turns.length - 1);
-  return say(draw, heard, turns[index] ?? { text: '' });
+  return turns[index] ?? { text: '' };
 }
 
-function exhausted(turns: number): ScriptTurn {
+function exhausted(turns: number): AnswerTurn {
   const message = `The script has ${turns} turns, and all were spoken. Add a turn, or set 'repeat' to last or cycle.`;
   return {
     status: 500,
@@ -94,12 +150,11 @@ function exhausted(turns: number): ScriptTurn {
   };
 }
 
-function say(draw: Draw, heard: Heard, turn: ScriptTurn): Spoken {
-  const id = answerId(draw, heard.protocol, heard.requestId);
-  const sessionId = heard.sessionId ?? draw.uuid('session', heard.requestId, 1);
-  const headers: Record<string, string> = { 'content-type': 'application/json' };
-  if (heard.hosted) headers['x-agent-session-id'] = sessionId;
-  if (heard.protocol === 'invocations') headers['x-agent-invocation-id'] = id;
+/** A turn as one whole answer. */
+export function say(draw: Draw, heard: Heard, turn: ScriptTurn): Spoken {
+  const id = heard.answerId;
+  const headers = { ...headersOf(heard), 'content-type': 'application/json' };
+  if ('events' in turn) return say(draw, heard, { status: 200, body: wholeOf(turn) });
   if ('status' in turn) {
     const body = typeof turn.body === 'string' ? turn.body : JSON.stringify(turn.body ?? {});
     return {
@@ -108,134 +163,95 @@ function say(draw: Draw, heard: Heard, turn: ScriptTurn): Spoken {
       body,
     };
   }
-  const status = 'accepted' in turn ? 202 : 200;
-  if (heard.protocol === 'invocations') {
-    const body = { invocation_id: id, session_id: sessionId, ...invocationBody(turn, heard) };
-    return { status, headers, body: JSON.stringify(body) };
-  }
-  return {
-    status,
+  const accepted = 'accepted' in turn ? turn.accepted : undefined;
+  const said = saidIn(turn);
+  const spoken = {
+    status: accepted ? 202 : 200,
     headers,
-    body: JSON.stringify(responseObject(draw, id, sessionId, heard, turn)),
+    said,
+    ...(accepted ? { laterMs: parseDuration(accepted.after) ?? 0 } : {}),
+  };
+  if (heard.protocol === 'invocations') {
+    const told = accepted ? { status: 'in_progress' } : invocationBody(said, heard);
+    const body = { invocation_id: id, session_id: heard.sessionId, ...told };
+    return { ...spoken, body: JSON.stringify(body) };
+  }
+  const object = objectOf(draw, heard, said, accepted ? null : heard.at);
+  return { ...spoken, body: JSON.stringify(object) };
+}
+
+/** The headers that say whose an answer is. */
+export function headersOf({ protocol, answerId: id, sessionId }: Heard): Record<string, string> {
+  return {
+    ...(sessionId === undefined ? {} : { 'x-agent-session-id': sessionId }),
+    ...(protocol === 'invocations' ? { 'x-agent-invocation-id': id } : {}),
   };
 }
 
-function invocationBody(
-  turn: Exclude<ScriptTurn, { status: number }>,
+/** The Response object of an answer that ended at an instant, or has not yet. */
+export function objectOf(
+  draw: Draw,
   heard: Heard,
-): Record<string, unknown> {
-  if ('text' in turn)
+  said: Said,
+  endedAt: Instant | null,
+): ResponseObject {
+  return responseObject(draw, {
+    id: heard.answerId,
+    agent: heard.agent,
+    version: heard.version,
+    session: heard.sessionId ?? null,
+    conversation: heard.conversation ?? null,
+    status: endedAt === null ? 'in_progress' : endOf(said),
+    createdAt: heard.at,
+    endedAt,
+    asked: (heard.body ?? {}) as Record<string, unknown>,
+    definition: heard.definition?.kind === 'prompt' ? heard.definition : undefined,
+    said,
+  });
+}
+
+/** What a stream of events tells in all: the object of its last event that has one. */
+function wholeOf({ events }: EventsTurn): unknown {
+  const last = events.findLast((event) => (event as { response?: unknown } | null)?.response);
+  return (last as { response?: unknown } | undefined)?.response ?? { events };
+}
+
+export function saidIn(turn: SpokenTurn): Said {
+  if ('accepted' in turn) {
+    const { text, failed } = turn.accepted;
+    return failed === undefined ? { text: text ?? '' } : { failed };
+  }
+  if ('tool_calls' in turn) return { tool_calls: turn.tool_calls };
+  if ('failed' in turn)
+    return { failed: turn.failed, ...(turn.text === undefined ? {} : { text: turn.text }) };
+  return {
+    text: turn.text,
+    ...(turn.incomplete === undefined ? {} : { incomplete: turn.incomplete }),
+  };
+}
+
+/** The events of a turn. An invocation's end by saying whose they were, as the frameworks write them. */
+export function eventsOf({ events }: EventsTurn, heard: Heard): unknown[] {
+  if (heard.protocol === 'responses') return events;
+  return [
+    ...events,
+    { type: 'done', invocation_id: heard.answerId, session_id: heard.sessionId ?? null },
+  ];
+}
+
+/** What an emulated agent's invocation answers, beside its ids. */
+export function invocationBody(said: Said, heard: { body: unknown }): Record<string, unknown> {
+  if ('failed' in said) return { status: 'failed', error: said.failed };
+  if ('text' in said)
     return {
       status: 'completed',
-      output: turn.text === textOf(inputOf(heard)) ? (heard.body ?? null) : turn.text,
+      output: said.text === textOf(heard.body) ? (heard.body ?? null) : said.text,
     };
-  if ('failed' in turn) return { status: 'failed', error: turn.failed };
-  if ('accepted' in turn) return { status: 'in_progress' };
-  return { status: 'completed', tool_calls: turn.tool_calls };
-}
-
-/** The Response object of contract/agents.md 13.3. */
-function responseObject(
-  draw: Draw,
-  id: string,
-  sessionId: string,
-  heard: Heard,
-  turn: Exclude<ScriptTurn, { status: number }>,
-) {
-  const request = (
-    typeof heard.body === 'object' && heard.body !== null ? heard.body : {}
-  ) as Record<string, unknown>;
-  const conversation = conversationOf(request.conversation);
-  return {
-    id,
-    object: 'response',
-    created_at: heard.createdAt,
-    completed_at: 'failed' in turn || 'accepted' in turn ? null : heard.createdAt,
-    status: 'failed' in turn ? 'failed' : 'accepted' in turn ? 'in_progress' : 'completed',
-    background: false,
-    error: 'failed' in turn ? turn.failed : null,
-    incomplete_details: null,
-    instructions: null,
-    max_output_tokens: null,
-    metadata:
-      typeof request.metadata === 'object' && request.metadata !== null ? request.metadata : {},
-    model: typeof request.model === 'string' ? request.model : 'foundrite',
-    output: outputItems(draw, id, turn),
-    parallel_tool_calls: true,
-    previous_response_id:
-      typeof request.previous_response_id === 'string' ? request.previous_response_id : null,
-    reasoning: { effort: null, summary: null },
-    store: true,
-    temperature: 1,
-    text: { format: { type: 'text' } },
-    tool_choice: 'auto',
-    tools: [],
-    top_p: 1,
-    truncation: 'disabled',
-    usage: null,
-    user: null,
-    conversation: conversation === undefined ? null : { id: conversation },
-    agent_reference: { type: 'agent_reference', name: heard.agent, version: heard.version },
-    agent_session_id: heard.hosted ? sessionId : null,
-  };
-}
-
-function outputItems(
-  draw: Draw,
-  id: string,
-  turn: Exclude<ScriptTurn, { status: number }>,
-): unknown[] {
-  if ('text' in turn) {
-    return [
-      {
-        type: 'message',
-        id: draw.id('msg_', 'message', id, 1),
-        role: 'assistant',
-        status: 'completed',
-        content: [{ type: 'output_text', text: turn.text, annotations: [] }],
-      },
-    ];
-  }
-  if ('tool_calls' in turn) {
-    return turn.tool_calls.map((call, index) => ({
-      type: 'function_call',
-      id: draw.id('fc_', 'tool call', id, index),
-      call_id: draw.id('call_', 'tool call', id, index),
-      name: call.name,
-      arguments:
-        typeof call.arguments === 'string' ? call.arguments : JSON.stringify(call.arguments ?? {}),
-      status: 'completed',
-    }));
-  }
-  return [];
-}
-
-/** A conversation is named by its id, alone or in an object. */
-export function conversationOf(value: unknown): string | undefined {
-  if (typeof value === 'string') return value;
-  const id = (value as { id?: unknown } | null | undefined)?.id;
-  return typeof id === 'string' ? id : undefined;
+  if ('tool_calls' in said) return { status: 'completed', tool_calls: said.tool_calls };
+  return { status: 'completed', output: said.response };
 }
 
 function inputOf(heard: Heard): unknown {
   if (heard.protocol === 'invocations') return heard.body;
   return (heard.body as { input?: unknown } | null)?.input;
-}
-
-/** The words in an input: itself, or the text of its last user item, or its JSON. */
-function textOf(input: unknown): string {
-  if (typeof input === 'string') return input;
-  if (input === undefined || input === null) return '';
-  if (Array.isArray(input)) {
-    const last: unknown = input.at(-1);
-    const content = (last as { content?: unknown } | null)?.content;
-    if (typeof content === 'string') return content;
-    if (Array.isArray(content)) {
-      return content
-        .map((part) => (part as { text?: unknown })?.text)
-        .filter((text) => typeof text === 'string')
-        .join('');
-    }
-  }
-  return JSON.stringify(input);
 }

@@ -1,5 +1,5 @@
 /** Settings: durations and limits of a world, and the policy of its deliveries. */
-import { MINUTE, parseDuration, SECOND } from './clock.ts';
+import { DAY, MINUTE, parseDuration, SECOND } from './clock.ts';
 import { UNANSWERED } from './retry.ts';
 
 interface NumberSetting {
@@ -8,6 +8,9 @@ interface NumberSetting {
   max: number;
   /** Durations are written `30s` or `PT30S`, and kept in milliseconds. A ratio may be a decimal. */
   unit: 'ms' | 'count' | 'characters' | 'ratio';
+  /** Values of the other profiles, where they differ from the default. */
+  v1preview?: number;
+  v2preview?: number;
 }
 
 /** Outcomes of an attempt, in words: statuses between the bounds, their classes (`5xx`), and kinds. */
@@ -44,12 +47,43 @@ export const SETTINGS = {
   wait_jitter: { default: 0, min: 0, max: 1, unit: 'ratio' },
   attempt_timeout: { ...ANY_DURATION, default: 30 * SECOND, min: 1 },
   queue_delay: { ...ANY_DURATION, default: 0 },
+  /** Real time that an agent may be silent in a client's call, before its first byte and between two. */
+  gateway_silence: { ...ANY_DURATION, default: 2 * MINUTE, min: 1 },
   /** How many deliveries of a world may be in flight at once; 0 is no limit. */
   worker_concurrency: { default: 0, min: 0, max: 10_000, unit: 'count' },
-  /** How long a hosted version is being provisioned. */
-  provisioning_time: { ...ANY_DURATION, default: 0 },
+  /** How long a hosted version is being provisioned: two to five minutes, says seed 003, "Version status values". */
+  provisioning_time: {
+    ...ANY_DURATION,
+    default: SECOND,
+    v1preview: 3 * MINUTE,
+    v2preview: 3 * MINUTE,
+  },
+  /** How long a version that was deleted is still shown as on its way out. */
+  deleting_time: { ...ANY_DURATION, default: 0 },
+  /** How many versions an agent may have at once (contract/agents.md 8). */
+  versions_max: { default: 1_000, min: 1, max: 100_000, unit: 'count' },
+  /** How large the zip of an agent's code may be: 250 MB (contract/agents.md 5.3). */
+  code_bytes_max: { default: 262_144_000, min: 1, max: 262_144_000, unit: 'count' },
+  /** The most vCPUs that a hosted version may have: seed and clients name 2, one client 3.5. */
+  cpu_max: { default: 2, min: 0.25, max: 3.5, unit: 'ratio' },
+  /** How long a sandbox takes to be there, at its first call and after it was idle. */
+  cold_start: { ...ANY_DURATION, default: 0 },
+  /** Without a call for so long a sandbox is suspended, unless its version says otherwise. */
+  session_idle: { ...ANY_DURATION, default: 15 * MINUTE, min: 1 },
+  /** How long a client waits for a sandbox that is not there yet. */
+  ready_timeout: { ...ANY_DURATION, default: MINUTE },
+  /** How long a response in the background takes. */
+  background_time: { ...ANY_DURATION, default: SECOND },
+  /** How long a session lives after its last call. */
+  session_life: { ...ANY_DURATION, default: 30 * DAY, min: 1 },
+  /** A log stream to which nothing comes for so long is ended. */
+  log_idle: { ...ANY_DURATION, default: 2 * MINUTE, min: 1 },
+  log_max: { ...ANY_DURATION, default: 30 * MINUTE, min: 1 },
+  log_keep_alive: { ...ANY_DURATION, default: MINUTE, min: 1 },
   cron_interval_min: { ...ANY_DURATION, default: 5 * MINUTE },
   page_default: { default: 100, min: 1, max: 100, unit: 'count' },
+  /** The same for lists of agents and of what belongs to them. */
+  agents_page_default: { default: 20, min: 1, max: 100, unit: 'count' },
   page_max: { default: 100, min: 1, max: 10_000, unit: 'count' },
   dispatch_input_max: { default: 32_768, min: 0, max: 10_000_000, unit: 'characters' },
   error_message_max: { default: 1_024, min: 1, max: 100_000, unit: 'characters' },
@@ -125,7 +159,22 @@ function classesOf({ min, max }: OutcomesSetting): string[] {
   });
 }
 
-export function defaultSettings(): Settings {
-  const defaults = Object.entries(SETTINGS).map(([key, definition]) => [key, definition.default]);
+export function defaultSettings(profile: 'lenient' | 'v1preview' | 'v2preview'): Settings {
+  const defaults = Object.entries<SettingDefinition>(SETTINGS).map(([key, definition]) => {
+    const own =
+      profile === 'lenient' || definition.unit === 'outcomes' ? undefined : definition[profile];
+    return [key, own ?? definition.default];
+  });
   return Object.fromEntries(defaults) as Settings;
+}
+
+/** Those whose value a profile chooses, as it chooses switches. */
+export function settingsOfProfile(
+  profile: 'lenient' | 'v1preview' | 'v2preview',
+): Partial<Settings> {
+  const defaults = defaultSettings(profile);
+  const chosen = Object.entries<SettingDefinition>(SETTINGS).filter(
+    ([, definition]) => 'v1preview' in definition || 'v2preview' in definition,
+  );
+  return Object.fromEntries(chosen.map(([key]) => [key, defaults[key as SettingName]]));
 }

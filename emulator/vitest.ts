@@ -3,6 +3,9 @@
  * ids that its name decides. Nothing listens on a port; everything is closed when the test ends.
  */
 import { test as base } from 'vitest';
+import { AGENT_KEYS, readConfigured } from '../contracts/configuration.ts';
+import { callsOf, routedTo } from '../contracts/configured.ts';
+import { configuredRequest } from '../contracts/configured-request.ts';
 import type { components } from '../contracts/openapi.ts';
 import { type Control, controlBelow, type Sent } from '../contracts/target.ts';
 import { createEmulator, type Emulator, type EmulatorOptions } from './emulator.ts';
@@ -101,13 +104,32 @@ export class Foundry {
     return this.request('POST', path, { body, headers });
   }
 
+  /** A merge patch, such as of an agent's endpoint. */
+  patch(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Answered> {
+    return this.request('PATCH', path, { body, headers });
+  }
+
   delete(path: string): Promise<Answered> {
     return this.request('DELETE', path);
   }
 
-  /** An agent that a routine can call; hosted unless its definition says otherwise. */
-  async agent(name: string, definition: object = HOSTED): Promise<Json> {
-    return taken(await this.post(`/agents/${encodeURIComponent(name)}/versions`, { definition }));
+  /**
+   * An agent as `agents` of the options has it: `{ kind | definition | versions, reply, endpoint, card, state }`; hosted, with
+   * one version, without any of these. A definition by itself will do too. Answers its newest version.
+   */
+  async agent(name: string, agent: object = { definition: HOSTED }): Promise<Json> {
+    const { configured, problems } = readConfigured({ [name]: agentOf(agent) }, undefined);
+    if (problems.length > 0) throw new Error(problems.map(({ message }) => message).join('\n'));
+    const versions: Json[] = [];
+    for (const call of callsOf(configured)) {
+      const numbers = versions.map(({ version }) => version as string);
+      const { method, control, path } = configuredRequest(call);
+      const { body } = routedTo(call, numbers);
+      const below = control ? `/_emulator/projects/${encodeURIComponent(this.name)}` : '';
+      const made = taken(await this.request(method, `${below}${path}`, { body }));
+      if (call.place !== undefined) versions.push(made);
+    }
+    return versions.at(-1);
   }
 
   /** A control call by its word in contracts/control.ts, which must succeed; answers its body. */
@@ -173,6 +195,15 @@ export class Foundry {
   }
 }
 
+/** Only a definition has more than a kind, and nothing of what else an agent has. */
+function agentOf(agent: object): object {
+  const keys = Object.keys(agent);
+  const isAgent =
+    keys.every((key) => key === 'kind') ||
+    keys.some((key) => key !== 'kind' && AGENT_KEYS.includes(key));
+  return isAgent ? agent : { definition: agent };
+}
+
 function taken(answer: Answered): Json {
   if (answer.status < 300) return answer.body;
   throw new Error(`${answer.method} ${answer.path} was answered ${answer.status}: ${answer.text}`);
@@ -193,6 +224,8 @@ function bodyOf(headers: Headers, text: string): Json {
 
 export const HOSTED = {
   kind: 'hosted',
+  cpu: '1',
+  memory: '2Gi',
   image: 'example.azurecr.io/agent:1',
   protocol_versions: [
     { protocol: 'responses', version: '1.0.0' },
@@ -209,7 +242,9 @@ export interface FoundryFixtures {
 export const test = base.extend<FoundryFixtures>({
   foundryOptions: {},
   foundry: async ({ foundryOptions, task }, use) => {
-    const emulator = createEmulator({ now: START, seed: task.name, ...foundryOptions });
+    // An agent is there as soon as it is made, unless a test is about just that.
+    const settings = { provisioning_time: '0s', ...foundryOptions.settings };
+    const emulator = createEmulator({ now: START, seed: task.name, ...foundryOptions, settings });
     await use(new Foundry(emulator, 'test'));
     await emulator.close();
   },

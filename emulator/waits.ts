@@ -29,11 +29,21 @@ export class Waits {
   readonly #releases = new Set<() => void>();
   /** Let go of long polls of the journal. */
   readonly #polls = new Set<() => void>();
+  /** Let go of streams that stay open. */
+  readonly #streams = new Set<() => void>();
   #pollsEnded = false;
+  #letGo = false;
 
   constructor(engine: Engine, options: { host: HostClock; notice(message: string): void }) {
     this.#engine = engine;
     this.#options = options;
+  }
+
+  /** Whether somebody was let go since this was last asked: what he does at this instant comes before the next one. */
+  takeLetGo(): boolean {
+    const letGo = this.#letGo;
+    this.#letGo = false;
+    return letGo;
   }
 
   /** Clients that are blocked; who follows a subject is not. */
@@ -46,14 +56,15 @@ export class Waits {
     return [...this.#gates.keys()];
   }
 
-  /** Blocks until the world has reached an instant, or is gone. With skip the wait itself moves the clock. */
-  async reach(asked: Instant, what: string): Promise<void> {
+  /** Blocks until the world has reached an instant or is gone, or the signal lets go. With skip the wait itself moves the clock. */
+  async reach(asked: Instant, what: string, signal?: AbortSignal): Promise<void> {
     const at = Math.min(asked, INSTANT_MAX);
     const engine = this.#engine;
     const { world } = engine;
     const { epoch } = world;
     const wait: Wait = { what, until: at };
-    const over = () => world.now >= at || world.epoch !== epoch || engine.closed;
+    const over = () =>
+      world.now >= at || world.epoch !== epoch || engine.closed || signal?.aborted === true;
     let release = () => {};
     const reached = new Promise<void>((resolve) => {
       const off = world.onTurn(() => {
@@ -61,10 +72,12 @@ export class Waits {
       });
       release = () => {
         off();
+        this.#letGo = true;
         resolve();
       };
     });
     this.#releases.add(release);
+    signal?.addEventListener('abort', release);
     const cancelNotice = this.#options.host.after(BLOCKED_NOTICE_MS, () =>
       this.#noticeBlocked(wait),
     );
@@ -80,10 +93,12 @@ export class Waits {
         if (!engine.closed) world.turn(() => this.recordSkip(from, what));
       }
       engine.wake();
+      if (signal?.aborted) release();
       await reached;
     } finally {
       cancelNotice();
       cancelPace();
+      signal?.removeEventListener('abort', release);
       this.#releases.delete(release);
       this.#waiting.delete(wait);
     }
@@ -172,14 +187,25 @@ export class Waits {
     return this.#pollsEnded;
   }
 
+  /** Registers an open stream, to be told when its world is gone or its port about to close; the answer takes it off again. */
+  keepOpen(end: () => void): () => void {
+    this.#streams.add(end);
+    return () => this.#streams.delete(end);
+  }
+
+  /** How many streams are open. */
+  get streams(): number {
+    return this.#streams.size;
+  }
+
   endPolls(): void {
     this.#pollsEnded = true;
-    for (const end of this.#polls) end();
+    for (const end of [...this.#polls, ...this.#streams]) end();
   }
 
   /** Lets go of everybody: after a reset, a restore, or at the end. What they waited in is gone. */
   openAll(): void {
     for (const name of this.gates) this.openGate(name);
-    for (const release of this.#releases) release();
+    for (const release of [...this.#releases, ...this.#streams]) release();
   }
 }

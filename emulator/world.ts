@@ -1,5 +1,6 @@
 /** One project: its store, clock, seed, profile and journal. A world changes only in turns. */
 import assert from 'node:assert/strict';
+import type { Configured } from '../contracts/configured.ts';
 import { type HostClock, INSTANT_MAX, type Instant } from './clock.ts';
 import { type Draw, drawFrom } from './ids.ts';
 import { keptProfile, type Profile } from './profile.ts';
@@ -20,8 +21,9 @@ export interface WorldMade {
   profile: Profile;
   /** Whether the demo agents are there from the start. */
   demo: boolean;
-  /** Further agents, by name: kind or definition, and reply. */
-  agents: Record<string, { kind?: string; definition?: Record<string, unknown>; reply?: unknown }>;
+  /** Further agents and routines, by name. */
+  agents: Configured['agents'];
+  routines: Configured['routines'];
   faults: readonly unknown[];
 }
 
@@ -61,7 +63,8 @@ export class World {
   #journalSeq: number;
   #dueSeq: number;
   #inTurn = false;
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<(told: ReadonlySet<string>) => void>();
+  #told = new Set<string>();
 
   constructor(store: Store, host: HostClock, made: WorldMade) {
     this.store = store;
@@ -144,7 +147,9 @@ export class World {
       throw failed ?? error;
     } finally {
       this.#inTurn = false;
-      for (const listener of this.#listeners) listener();
+      const told = this.#told;
+      if (told.size > 0) this.#told = new Set();
+      for (const listener of this.#listeners) listener(told);
     }
   }
 
@@ -289,8 +294,13 @@ export class World {
     this.save();
   }
 
-  /** Calls back after every turn, until the returned function is called. */
-  onTurn(listener: () => void): () => void {
+  /** Tells listeners what the turn changed that they may have to look at. It is only a hint: the store says what is so. */
+  tell(topic: string): void {
+    this.#told.add(topic);
+  }
+
+  /** Calls back after every turn with what it told, until the returned function is called. */
+  onTurn(listener: (told: ReadonlySet<string>) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }

@@ -37,12 +37,49 @@ async function rewritten(
   answer: Response,
   rewrites: readonly Rewrite[],
 ): Promise<Response> {
+  // A stream may end only with a later step: it is rewritten by its events, as they come.
+  if (isEventStream(answer)) return rewrittenStream(sent, answer, rewrites);
   const text = await answer.text();
   const headers = new Headers(answer.headers);
   const state = { sent, status: answer.status, headers, text, body: parsed(text) };
   for (const one of rewrites) if (isMeant(one, state)) rewrite(state, one);
   const bodiless = [204, 205, 304].includes(state.status);
   return new Response(bodiless ? null : state.text, { status: state.status, headers });
+}
+
+export function isEventStream({ headers }: { headers: Headers }): boolean {
+  return (headers.get('content-type') ?? '').startsWith('text/event-stream');
+}
+
+/** Its head once, and then the data of each event as if it were a body. */
+function rewrittenStream(sent: Sent, answer: Response, rewrites: readonly Rewrite[]): Response {
+  const headers = new Headers(answer.headers);
+  const head = { sent, status: answer.status, headers, text: '', body: undefined };
+  for (const one of rewrites) {
+    if (one.when !== undefined || !isMeant(one, head)) continue;
+    const { status, headers: changed } = one;
+    rewrite(head, { ...(status ? { status } : {}), ...(changed ? { headers: changed } : {}) });
+  }
+  const eventOf = (event: string) =>
+    event.replace(/^data: ?(.*)$/m, (_, data: string) => {
+      const state = { sent, status: head.status, headers, text: data, body: parsed(data) };
+      for (const one of rewrites) if (isMeant(one, state)) rewrite(state, one);
+      return `data: ${state.text}`;
+    });
+  let rest = '';
+  const events = new TransformStream<string, string>({
+    transform(chunk, out) {
+      const parts = (rest + chunk).split('\n\n');
+      rest = parts.pop() ?? '';
+      for (const part of parts) out.enqueue(`${eventOf(part)}\n\n`);
+    },
+    flush: (out) => out.enqueue(rest),
+  });
+  const body = answer.body
+    ?.pipeThrough(new TextDecoderStream())
+    .pipeThrough(events)
+    .pipeThrough(new TextEncoderStream());
+  return new Response(body ?? null, { status: head.status, headers });
 }
 
 function rewrite(state: Rewritable & { status: number; text: string }, one: Rewrite): void {

@@ -3,7 +3,9 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { ErrorObject, ValidateFunction } from 'ajv';
 import type { Ajv2020 } from 'ajv/dist/2020.js';
+import { readConfigured } from '../contracts/configuration.ts';
 import { parseDuration } from '../contracts/duration.ts';
+import { pathIn } from '../contracts/field-path.ts';
 import { rule } from '../contracts/ledger.ts';
 import { capturesIn, type Key, problemsIn } from './match.ts';
 import { isName, readOffset, slotsIn } from './slot.ts';
@@ -125,9 +127,12 @@ function pathOf(pointer: string): Key[] {
 }
 
 /** What a form cannot say: rules, captures, markers, and which words go together. */
-export function meaningProblems(
-  fields: { proves: readonly string[]; now?: string; steps: readonly Step[] } & object,
-): Found[] {
+export function meaningProblems(fields: {
+  proves: readonly string[];
+  now?: string;
+  agents?: unknown;
+  steps: readonly Step[];
+}): Found[] {
   const found: Found[] = [];
   for (const [index, id] of fields.proves.entries()) {
     if (!rule(id))
@@ -141,6 +146,8 @@ export function meaningProblems(
     (!INSTANT.test(fields.now) || Number.isNaN(Date.parse(fields.now)))
   )
     found.push({ path: ['now'], message: `"${fields.now}" is no instant; write it like ${START}` });
+  for (const { param, message } of readConfigured(fields.agents, undefined).problems)
+    found.push({ path: pathIn(fields, param), message });
   const sent = new Map<string, Key[]>();
   const known = new Set(['now', 'project']);
   readSteps(fields.steps, ['steps'], { found, sent, known });

@@ -1,5 +1,6 @@
 /** What a step expects of its answer. */
 import { type Answer, eventsIn } from './answer.ts';
+import { isEventStream } from './broken.ts';
 import { failedAnswer, otherStatus } from './failure.ts';
 import { type Key, type Mismatch, match } from './match.ts';
 import type { Frame } from './slot.ts';
@@ -25,8 +26,8 @@ export function expectAnswer(step: Step, answer: Answer, path: readonly Key[], f
   for (const [key, actual] of Object.entries(seen)) {
     if (key in step) fail([key], match(step[key], actual(), frame));
   }
-  // Last: what a scenario says of an answer is told before what the wire promises.
-  if (!('stream' in step)) fail([], answer.problems.map(unkept));
+  // Last: what a scenario says of an answer is told before what the wire promises. A control stream has lines of its own.
+  if (!('stream' in step) || isEventStream(answer)) fail([], answer.problems.map(unkept));
 }
 
 /** The key of the step that names the answer's status; without any, every success will do. */

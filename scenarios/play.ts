@@ -192,12 +192,16 @@ class Playing implements Stage {
     await Promise.allSettled(this.#onTheWay.values());
   }
 
-  async call(sent: Sent, path: readonly Key[] = []): Promise<Answer> {
+  /** `arrived` is told when an answer begins, which may be long before a stream ends. */
+  async call(sent: Sent, path: readonly Key[] = [], arrived = () => {}): Promise<Answer> {
     const late = () => {
       const actual = `none within ${CALL_MAX_MS / 1_000} s: what holds it is not released, or lies in a time that does not come`;
       return failedCall(path, sent, 'an answer', actual);
     };
-    const work = this.#target.send(sent).then((response) => readAnswer(sent, response));
+    const work = this.#target.send(sent).then((response) => {
+      arrived();
+      return readAnswer(sent, response);
+    });
     const answer = await within(CALL_MAX_MS, work, late).catch((error: unknown) => {
       if (error instanceof StepFailed || error instanceof Unreachable) throw error;
       if (isBrokenConnection(error)) throw brokenConnection(path, sent, error);
@@ -275,12 +279,12 @@ class Playing implements Stage {
   /** Sends without waiting for the answer; comes back when the call has arrived, so that steps keep their order. */
   async #sendOn(step: Step, sent: Sent, path: readonly Key[]): Promise<void> {
     const before = await this.#waiting(step);
-    const pending = this.call(sent, path);
-    this.#onTheWay.set(String(step.as), pending);
     let answered = false;
     const end = () => {
       answered = true;
     };
+    const pending = this.call(sent, path, end);
+    this.#onTheWay.set(String(step.as), pending);
     pending.then(end, end);
     for (const from = performance.now(); performance.now() - from < ARRIVAL_MAX_MS; ) {
       // The call needs a turn of the loop to leave, and the emulator in this process one to take it.

@@ -106,7 +106,7 @@ function controlInput(
   if (name === undefined) return { params: {}, rest: value };
   if (typeof value !== 'object' || value === null)
     return { params: { [name]: String(value) }, rest: undefined };
-  const short = name.replace(/_name$/, '');
+  const short = name.replace(/_(?:name|id)$/, '');
   const { [short]: named, ...rest } = value as Record<string, unknown>;
   const empty = Object.keys(rest).length === 0;
   return { params: { [name]: String(named) }, rest: empty ? undefined : rest };

@@ -2,15 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type Document, LineCounter, parseDocument } from 'yaml';
+import { readConfigured } from '../contracts/configuration.ts';
+import type { ConfiguredAgent } from '../contracts/configured.ts';
 import { formProblems, meaningProblems, START } from './check.ts';
 import type { Key } from './match.ts';
+import { type Place, placeIn } from './place.ts';
 import type { Step } from './step.ts';
 
-export interface ScenarioAgent {
-  kind?: 'hosted' | 'prompt' | 'workflow' | 'external';
-  definition?: Record<string, unknown>;
-  reply?: Record<string, unknown>;
-}
+export type { Place } from './place.ts';
 
 export interface Scenario {
   /** As it was named on the command line. */
@@ -27,16 +26,11 @@ export interface Scenario {
   profile: string | undefined;
   switches: Record<string, string>;
   settings: Record<string, string | number>;
-  agents: Record<string, ScenarioAgent>;
+  agents: Record<string, ConfiguredAgent>;
   faults: readonly unknown[] | undefined;
   steps: readonly Step[];
   /** Line and column, from 1, of the value at a path, or of the nearest one around it. */
   placeOf(path: readonly Key[]): Place;
-}
-
-export interface Place {
-  line: number;
-  column: number;
 }
 
 export interface FileProblem extends Place {
@@ -110,7 +104,7 @@ export function parseScenario(text: string, file: string): Scenario {
     profile: fields.profile,
     switches: fields.switches ?? {},
     settings: fields.settings ?? {},
-    agents: fields.agents ?? {},
+    agents: readConfigured(fields.agents, undefined).configured.agents,
     faults: fields.faults,
     steps: fields.steps,
     placeOf,
@@ -128,43 +122,4 @@ function valueOfDocument(document: Document, problem: (message: string) => FileP
     const [message = ''] = (error as Error).message.split('\n');
     throw new BadScenario([problem(message)]);
   }
-}
-
-function placeIn(document: Document, lines: LineCounter, path: readonly Key[]): Place {
-  for (let length = path.length; length >= 0; length -= 1) {
-    const offset = offsetOf(document, path.slice(0, length));
-    if (offset !== undefined) {
-      const { line, col } = lines.linePos(offset);
-      return { line, column: col };
-    }
-  }
-  return { line: 1, column: 1 };
-}
-
-/** The key of a pair is a better place than its value, which may be absent. */
-function offsetOf(document: Document, path: readonly Key[]): number | undefined {
-  let node = document.contents as unknown;
-  let offset = (node as Ranged | null)?.range?.[0];
-  for (const key of path) {
-    const { items } = (node ?? {}) as { items?: unknown[] };
-    if (!items) return undefined;
-    // A key such as 200 is a number in the document and text in a path.
-    const pair = (items as Pair[]).find(
-      (item) => item?.key && String(item.key.value) === String(key),
-    );
-    const inner = pair ? pair.value : typeof key === 'number' ? items[key] : undefined;
-    if (!pair && inner === undefined) return undefined;
-    node = inner;
-    offset = (pair?.key ?? (inner as Ranged)).range?.[0];
-  }
-  return offset;
-}
-
-interface Ranged {
-  range?: [number, number, number];
-}
-
-interface Pair {
-  key: Ranged & { value?: unknown };
-  value: unknown;
 }

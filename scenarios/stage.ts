@@ -1,12 +1,21 @@
 /** Where a scenario is played: its projects, made before the first step and gone after the last, and what its journal tells. */
+import {
+  ALL_FEATURES,
+  type ConfiguredCall,
+  callsOf,
+  placeIn,
+  routedTo,
+} from '../contracts/configured.ts';
+import { configuredRequest } from '../contracts/configured-request.ts';
 import { showDuration } from '../contracts/duration.ts';
+import { pathIn } from '../contracts/field-path.ts';
 import type { Breaking } from '../contracts/ledger.ts';
 import type { Control, Sent } from '../contracts/target.ts';
 import type { Answer } from './answer.ts';
 import { failedAnswer, otherStatus } from './failure.ts';
 import { type Key, shown } from './match.ts';
 import { type Asking, requestOf } from './request.ts';
-import type { Scenario, ScenarioAgent } from './scenario.ts';
+import type { Scenario } from './scenario.ts';
 import { fillAll } from './slot.ts';
 import type { Step } from './step.ts';
 
@@ -51,7 +60,7 @@ export async function setUp(stage: Stage): Promise<void> {
     .filter((step) => 'project' in step)
     .map((step) => asking.projectOf(step.in));
   for (const name of new Set(named)) if (!ownMade.includes(name)) await makeProject(stage, name);
-  for (const [name, agent] of Object.entries(scenario.agents)) await makeAgent(stage, name, agent);
+  await makeAgents(stage);
   if (scenario.faults) {
     const body = { faults: fillAll(scenario.faults, asking.frame) };
     await must(stage, 'faults', control.request('faults', { params: { p: project }, body }));
@@ -64,6 +73,9 @@ function projectsOf(step: Step): string[] {
   return typeof step.in === 'string' ? [step.in] : [];
 }
 
+/** Agents that a scenario names before its steps are there when they begin; who looks at how they come to be says how long it takes. */
+const AT_ONCE = { provisioning_time: '0s' };
+
 /** A project that an earlier play left is made anew. */
 async function makeProject(stage: Stage, name: string): Promise<void> {
   const { now, skip, empty, profile, switches, settings } = stage.scenario;
@@ -75,7 +87,7 @@ async function makeProject(stage: Stage, name: string): Promise<void> {
     empty,
     ...(profile === undefined ? {} : { profile }),
     switches: { ...switches, ...stage.breaking.switches },
-    settings: { ...settings, ...stage.breaking.settings },
+    settings: { ...AT_ONCE, ...settings, ...stage.breaking.settings },
   };
   const make = () => ask(stage, 'project', name, { body });
   let made = await make();
@@ -84,44 +96,44 @@ async function makeProject(stage: Stage, name: string): Promise<void> {
     made = await make();
   }
   if (made.status !== 201)
-    throw refused(made, made.text.includes('setting') ? 'settings' : 'switches');
+    throw refused(made, [made.text.includes('setting') ? 'settings' : 'switches']);
 }
 
-/** Definitions of agents of which a scenario says only the kind. */
-const DEFINITIONS: Record<string, Record<string, unknown>> = {
-  hosted: {
-    kind: 'hosted',
-    image: 'example.azurecr.io/agent:1',
-    cpu: '1',
-    memory: '2Gi',
-    protocol_versions: [
-      { protocol: 'responses', version: '1.0.0' },
-      { protocol: 'invocations', version: '1.0.0' },
-    ],
-  },
-  prompt: { kind: 'prompt', model: 'model' },
-  workflow: { kind: 'workflow', workflow: 'kind: workflow' },
-  external: { kind: 'external' },
-};
+/** By the calls that foundrite.yaml stands for; what is refused is told at its place. */
+async function makeAgents(stage: Stage): Promise<void> {
+  const { agents } = stage.scenario;
+  const versions = new Map<string, (string | undefined)[]>();
+  for (const call of callsOf({ agents, routines: {} })) {
+    const name = call.params.agent_name ?? '';
+    const numbers = versions.get(name) ?? [];
+    const answer = await stage.call(sentFor(stage, routedTo(call, numbers)));
+    const body = answer.body as { version?: string; error?: { param?: string } } | undefined;
+    if (answer.status >= 300) {
+      const place = placeIn(call, body?.error?.param ?? undefined);
+      throw refused(answer, pathIn({ agents }, place));
+    }
+    if (call.place !== undefined) versions.set(name, [...numbers, body?.version]);
+  }
+}
 
-async function makeAgent(stage: Stage, name: string, agent: ScenarioAgent): Promise<void> {
-  const { asking, control, project } = stage;
-  const definition = agent.definition ?? DEFINITIONS[agent.kind ?? 'hosted'];
-  const step = { POST: `/agents/${name}/versions?api-version=v1`, body: { definition } };
-  await must(stage, 'agents', requestOf(step, asking));
-  if (!agent.reply) return;
-  const params = { p: project, agent_name: name };
-  const body = fillAll(agent.reply, asking.frame);
-  await must(stage, 'agents', control.request('reply', { params, body }));
+function sentFor({ asking, control, project }: Stage, call: ConfiguredCall): Sent {
+  const { body } = call;
+  if (call.operation === 'setAgentReply') {
+    const params = { p: project, ...call.params };
+    return control.request('reply', { params, body: fillAll(body, asking.frame) });
+  }
+  const { method, path } = configuredRequest(call);
+  const headers = { 'foundry-features': ALL_FEATURES };
+  return requestOf({ [method]: path, ...(body === undefined ? {} : { body }), headers }, asking);
 }
 
 async function must(stage: Stage, field: string, sent: Sent): Promise<void> {
   const answer = await stage.call(sent);
-  if (answer.status >= 300) throw refused(answer, field);
+  if (answer.status >= 300) throw refused(answer, [field]);
 }
 
-function refused(answer: Answer, field: string): Error {
-  return failedAnswer([field], answer, [otherStatus('setup', '2xx', answer)]);
+function refused(answer: Answer, path: readonly Key[]): Error {
+  return failedAnswer(path, answer, [otherStatus('setup', '2xx', answer)]);
 }
 
 interface Line {

@@ -80,12 +80,16 @@ describe('an agent', () => {
   test('takes the older spelling of a definition and says both back', async ({ foundry }) => {
     const made = await foundry.agent('old', {
       kind: 'hosted',
+      cpu: '1',
+      memory: '2Gi',
       container_configuration: { image: 'i', registry_connection_id: 'c' },
       container_protocol_versions: [{ protocol: 'responses', version: '1' }],
     });
 
     expect(made.definition).toEqual({
       kind: 'hosted',
+      cpu: '1',
+      memory: '2Gi',
       image: 'i',
       container_configuration: { image: 'i', registry_connection_id: 'c' },
       protocol_versions: [{ protocol: 'responses', version: '1' }],
@@ -244,7 +248,6 @@ describe('an agent', () => {
       'definition.protocol_versions[0].protocol',
       'agent/protocol-known',
     ],
-    [{ definition: HOSTED, draft: true }, 501, null, 'request/not-emulated'],
   ] as [unknown, number, string | null, string][])(
     'is not made of %j',
     async ([body, status, param, rule], { foundry }) => {
@@ -276,11 +279,13 @@ describe('an agent', () => {
 
 describe('an agent’s Responses endpoint', () => {
   test('says back what it hears, unless it is told what to say', async ({ foundry }) => {
+    const { id: conversation } = (await foundry.post('/openai/v1/conversations', {})).body;
+    const { id: previous } = (await ask(foundry, 'before')).body;
     const answer = await ask(foundry, 'hello', {
       model: 'm',
       metadata: { a: 'b' },
-      conversation: 'conv_1',
-      previous_response_id: 'resp_0',
+      conversation,
+      previous_response_id: previous,
     });
 
     expect(answer.status).toBe(200);
@@ -294,8 +299,8 @@ describe('an agent’s Responses endpoint', () => {
       error: null,
       model: 'm',
       metadata: { a: 'b' },
-      conversation: { id: 'conv_1' },
-      previous_response_id: 'resp_0',
+      conversation: { id: conversation },
+      previous_response_id: previous,
       agent_reference: { type: 'agent_reference', name: 'digest', version: '1' },
       output: [
         {
@@ -343,11 +348,12 @@ describe('an agent’s Responses endpoint', () => {
   });
 
   test('goes on in the session that it is given', async ({ foundry }) => {
+    await foundry.post('/agents/digest/endpoint/sessions', { agent_session_id: 'session-1' });
     const sessions: Json[] = [];
     for (const field of ['agent_session_id', 'session_id'])
-      sessions.push((await ask(foundry, 'x', { [field]: 's-1' })).body.agent_session_id);
+      sessions.push((await ask(foundry, 'x', { [field]: 'session-1' })).body.agent_session_id);
 
-    expect(sessions).toEqual(['s-1', 's-1']);
+    expect(sessions).toEqual(['session-1', 'session-1']);
   });
 
   test.for([
@@ -355,7 +361,6 @@ describe('an agent’s Responses endpoint', () => {
     [{ stream: 'yes' }, 400, 'stream', 'response/stream-is-boolean'],
     [{ conversation: 5 }, 400, 'conversation', 'response/conversation-is-id-or-object'],
     [[], 400, null, 'response/body-is-object'],
-    [{ stream: true }, 501, null, 'request/not-emulated'],
   ] as [unknown, number, string | null, string][])(
     'refuses %j',
     async ([body, status, param, rule], { foundry }) => {
@@ -375,20 +380,57 @@ function pick(body: Json): object {
 
 describe('an agent’s Invocations endpoint', () => {
   test.for([{ a: [1] }, 'text', 5, null, []])('says %j back whole', async (body, { foundry }) => {
+    await foundry.post('/agents/digest/endpoint/sessions', { agent_session_id: 'session-1' });
+
     const answer = await foundry.request(
       'POST',
-      `/agents/digest${INVOCATIONS}?agent_session_id=s-1`,
+      `/agents/digest${INVOCATIONS}?agent_session_id=session-1`,
       { raw: JSON.stringify(body) },
     );
 
     expect(answer.status).toBe(200);
     expect(answer.body).toEqual({
       invocation_id: answer.headers.get('x-agent-invocation-id'),
-      session_id: 's-1',
+      session_id: 'session-1',
       status: 'completed',
       output: body,
     });
-    expect(answer.headers.get('x-agent-session-id')).toBe('s-1');
+    expect(answer.headers.get('x-agent-session-id')).toBe('session-1');
+  });
+});
+
+describe('an invocation whose work goes on', () => {
+  const accepted = (text: string) => ({
+    kind: 'script',
+    turns: [{ accepted: { after: '1h', text } }],
+  });
+
+  test('is read and cancelled while a newer version is creating', async ({ foundry }) => {
+    await foundry.reply('digest', accepted('done'));
+    const path = `/agents/digest${INVOCATIONS}`;
+    const { invocation_id: id } = (await foundry.post(path, {})).body;
+    await foundry.set({ settings: { provisioning_time: '2h' } });
+    await foundry.post('/agents/digest/versions', { definition: { ...HOSTED, image: 'newer' } });
+
+    expect((await foundry.get(`${path}/${id}`)).body).toMatchObject({ status: 'in_progress' });
+    expect((await foundry.get(`${path}/inv_0`)).status).toBe(404);
+    expect((await foundry.post(`${path}/${id}/cancel`)).body).toMatchObject({
+      status: 'cancelled',
+    });
+    expect((await foundry.post(path, {})).body.error.code).toBe('agent_version_not_ready');
+  });
+
+  test('has completed, whatever it says of errors', async ({ foundry }) => {
+    const text = JSON.stringify({ error: 'none' });
+    await foundry.reply('digest', accepted(text));
+    const path = `/agents/digest${INVOCATIONS}`;
+    const { invocation_id: id } = (await foundry.post(`${path}?agent_session_id=`, {})).body;
+    await foundry.advance('1h');
+
+    expect((await foundry.get(`${path}/${id}`)).body).toMatchObject({
+      status: 'completed',
+      output: text,
+    });
   });
 });
 
@@ -545,13 +587,13 @@ describe('an agent of the user’s own', () => {
     expect(refusal(await ask(foundry, 'x'))).toEqual({
       status: 424,
       code: 'session_not_ready',
-      message: 'The agent could not be reached: ECONNREFUSED.',
+      message: `The agent could not be reached: ECONNREFUSED. Its reply is forward, to ${agent.url}: start what answers there, or set another reply.`,
       param: null,
       rule: 'agent/unreachable-answers-424',
     });
   });
 
-  test('that does not answer gives 424 after the time of an attempt', async () => {
+  test('that is silent for two minutes gives 408', async () => {
     const host = manualClock(START);
     const foundry = openFoundry({ host });
     await foundry.agent('digest');
@@ -560,11 +602,12 @@ describe('an agent of the user’s own', () => {
     const call = ask(foundry, 'x');
     await agent.arrival(1);
 
-    host.tick(30_000);
+    host.tick(120_000);
 
     expect(refusal(await call)).toMatchObject({
-      status: 424,
-      message: 'The agent did not answer within 30 seconds.',
+      status: 408,
+      message: 'The agent sent nothing for 120 seconds (setting gateway_silence).',
+      rule: 'stream/silence-ends-it',
     });
   });
 });

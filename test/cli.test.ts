@@ -507,6 +507,7 @@ test('a flag goes before a variable, a variable before the file, the file before
     empty: false,
     control: true,
     logLevel: 'warn',
+    watch: false,
   });
 });
 
@@ -522,10 +523,15 @@ test.each([
 });
 
 test.each([
-  ['potr: 1', /there is no key "potr"/],
-  ['port: 1\nport: 2', /is not YAML: Map keys must be unique at line 2, column 1\.$/],
-  ['- 1', /holds no mapping/],
-  ['rate: fast', /rate in .*is "fast"/],
+  ['potr: 1', /wrong\.yaml:1:1: there is no key "potr"\. Near it: port\./],
+  ['port: 1\nport: 2', /wrong\.yaml:2:1: the key port is there twice; leave out the one/],
+  ['port: 1\nagents: {', /wrong\.yaml:2:10: this is not YAML: /],
+  ['- 1', /wrong\.yaml:1:1: this is no mapping/],
+  ['a: 1\n---\nb: 2', /wrong\.yaml:3:1: a configuration is one document/],
+  ['seed: 7\nrate: fast', /wrong\.yaml:2:1: rate is "fast": write one of 0, 1\.$/],
+  ['agents: []', /wrong\.yaml:1:1: agents is a mapping/],
+  ['faults: {}', /wrong\.yaml:1:1: faults is a list/],
+  ['a: *b', /wrong\.yaml:1:1: Unresolved alias/],
 ])('a foundrite.yaml with %j is refused', async (text, message) => {
   const config = join(home, 'wrong.yaml');
   writeFileSync(config, text);

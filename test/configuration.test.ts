@@ -48,6 +48,7 @@ const VALUES: Record<string, [written: string, value: unknown]> = {
   cors: ['*', '*'],
   journal_max: ['9', 9],
   log_level: ['info', 'info'],
+  watch: ['true', true],
   project: ['mine', 'mine'],
   keep_azure_env: ['true', true],
   identity: ['false', false],
@@ -219,7 +220,9 @@ test('--print-config says each value and where it is from, keeps a secret, and s
     join(home, 'foundrite.yaml'),
     'seed: file\nagents:\n  digest: { reply: { kind: forward, url: "http://me:hush@127.0.0.1:9/" } }\n' +
       '  keyed: { reply: { url: "http://127.0.0.1:9/a?key=hush", kind: forward } }\n' +
-      '  plain: { reply: { kind: forward, url: "http://127.0.0.1:9/" } }\n',
+      '  plain: { reply: { kind: forward, url: "http://127.0.0.1:9/" } }\n' +
+      'routines:\n  daily:\n    triggers: { m: { type: schedule, cron_expression: 0 7 * * *, time_zone: UTC } }\n' +
+      '    action: { type: invoke_agent_responses_api, agent_name: digest }\n',
   );
   const env = { FOUNDRITE_RATE: '0', FOUNDRITE_CONTROL_TOKEN: 'hush' };
 
@@ -238,6 +241,8 @@ test('--print-config says each value and where it is from, keeps a secret, and s
     `data_dir: ${join(home, 'd')}  # --data-dir`,
     '# control_token: (not shown)  # FOUNDRITE_CONTROL_TOKEN',
     '# agents in foundrite.yaml',
+    '# routines in foundrite.yaml',
+    'watch: false  # default',
     '# not set: now, cert, key, ready_file, cors, journal_max',
   ])
     expect(stdout.split('\n')).toContain(line);

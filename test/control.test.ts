@@ -30,7 +30,7 @@ const PROJECT = {
   seed: 'tests',
   profile: 'lenient',
   switches: {},
-  settings: {},
+  settings: { provisioning_time: 0 },
   store: 'memory',
   clock: CLOCK,
 };
@@ -264,7 +264,7 @@ describe('a project', () => {
         param,
         rule,
       });
-      expect((await foundry.set({})).settings).toEqual({});
+      expect((await foundry.set({})).settings).toEqual({ provisioning_time: 0 });
     },
   );
 
@@ -753,7 +753,13 @@ describe('a reply', () => {
     [{ kind: 'script', turns: [] }, 400, 'turns', 'reply/script-has-turns'],
     [{ kind: 'script', turns: [{ txt: 'a' }] }, 400, 'turns[0]', 'reply/turn-known'],
     [{ kind: 'forward', url: 'localhost' }, 400, 'url', 'reply/url-is-http'],
-    [{ kind: 'model', url: 'http://localhost' }, 501, 'kind', 'request/not-emulated'],
+    [
+      { kind: 'model', url: 'http://localhost', api_key: 'a', api_key_env: 'B' },
+      400,
+      'api_key_env',
+      'reply/model-key-one-way',
+    ],
+    [{ kind: 'model', url: 'http://localhost', api: 'x' }, 400, 'api', 'reply/model-api-known'],
   ] as [unknown, number, string, string][])(
     '%j is refused',
     async ([body, status, param, rule], { foundry }) => {

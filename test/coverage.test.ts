@@ -1,14 +1,17 @@
 /**
- * The ledger leaves nothing out: `coverage.yaml` lists whatever the how-to page says, and which rules state it. Two copies of the
- * page are seeds, 000 and 001, of which 000 says little that 001 does not.
+ * The ledger leaves nothing out: `coverage.yaml` lists whatever the pages say that the emulator comes from, and which rules state
+ * it. Two copies of the how-to page of routines are seeds, 000 and 001, of which 000 says little that 001 does not; 002 is the
+ * reference of creating an agent, and 003 the how-to page of hosted agents.
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { rule } from '../contracts/ledger.ts';
+import { HEADING, linesOf, referenceUnitsOf } from './seed-fields.ts';
 import { hashOf, LABEL, plain, readSeed, TITLE, type Unit, unitsOf } from './seed-units.ts';
 
-const SEEDS = ['001', '000'] as const;
+const SEEDS = ['001', '000', '002', '003'] as const;
+type Seed = (typeof SEEDS)[number];
 
 interface Entry {
   /** Its kind, its number in its section and its first words: `sentence 2: You can try`. */
@@ -22,12 +25,10 @@ interface Entry {
 
 type Sections = Record<string, Entry[]>;
 
-interface Coverage {
+type Coverage = Record<Seed, Sections> & {
   reasons: Record<string, string>;
-  '001': Sections;
-  '000': Sections;
   repeated: Record<string, number>;
-}
+};
 
 const file = new URL('../contracts/ledger/coverage.yaml', import.meta.url);
 const coverage = parse(readFileSync(file, 'utf8')) as Coverage;
@@ -48,15 +49,19 @@ function listedOf(sections: Sections): Listed[] {
   );
 }
 
-const listed = { '001': listedOf(coverage['001']), '000': listedOf(coverage['000']) };
-const every = [...listed['001'], ...listed['000']];
+function ofEach<T>(make: (seed: Seed) => T): Record<Seed, T> {
+  return Object.fromEntries(SEEDS.map((seed) => [seed, make(seed)])) as Record<Seed, T>;
+}
+
+const listed = ofEach((seed) => listedOf(coverage[seed]));
+const every = SEEDS.flatMap((seed) => listed[seed]);
 
 /** Those that are not as they should be, so that a failure names them all at once. */
 function failing(isGood: (each: Listed) => boolean): string[] {
   return every.filter((each) => !isGood(each)).map(({ section, unit }) => `${section} › ${unit}`);
 }
 
-test('a unit of the page has a name, a hash and a quote of at most eight words', () => {
+test('a unit of a page has a name, a hash and a quote of at most eight words', () => {
   expect(failing(({ name }) => name !== '')).toEqual([]);
   expect(failing(({ hash }) => /^[0-9a-f]{8}$/.test(hash))).toEqual([]);
   expect(failing(({ quote }) => quote.split(/\s+/).length <= 8)).toEqual([]);
@@ -86,17 +91,17 @@ test('every reason is a sentence and is given by some unit', () => {
   expect(reasonIds.filter((id) => !every.some(({ why }) => why === id))).toEqual([]);
 });
 
-const pages = { '001': readSeed('001'), '000': readSeed('000') };
-const areThere = pages['001'] !== undefined && pages['000'] !== undefined;
+const pages = ofEach(readSeed);
+const areThere = SEEDS.every((seed) => pages[seed] !== undefined);
 if (!areThere)
   process.stderr.write('coverage: partly skipped, because the seeds are not in ../shared/seeds.\n');
 
-describe.skipIf(!areThere)('the page', () => {
-  const units = { '001': unitsOf(pages['001'] ?? ''), '000': unitsOf(pages['000'] ?? '') };
+describe.skipIf(!areThere)('a page', () => {
+  const units = ofEach((seed) => (seed === '002' ? referenceUnitsOf : unitsOf)(pages[seed] ?? ''));
   const textKey = (section: string, hash: string) => `${section} ${hash}`;
   const texts = new Set(listed['001'].map(({ section, hash }) => textKey(section, hash)));
   const isRepeated = ({ section, text }: Unit) => texts.has(textKey(section, hashOf(text)));
-  const own = { '001': units['001'], '000': units['000'].filter((unit) => !isRepeated(unit)) };
+  const own = { ...units, '000': units['000'].filter((unit) => !isRepeated(unit)) };
 
   const keyOf = (section: string, name: string, hash: string) => `${section} › ${name} ${hash}`;
   const pageKey = ({ section, name, text }: Unit) => keyOf(section, name, hashOf(text));
@@ -122,12 +127,15 @@ describe.skipIf(!areThere)('the page', () => {
   test.each(SEEDS)('has no line in seed %s that the split into units loses', (seed) => {
     const words = (text: string) => plain(text).replaceAll(/[-•]/g, '');
     let kept = units[seed].map(({ text }) => words(text)).join('');
-    const lost = (pages[seed] ?? '').split('\n').filter((line) => {
+    const page = pages[seed] ?? '';
+    const lines = seed === '002' ? linesOf(page) : page.split('\n');
+    const lost = lines.filter((line) => {
       const isKept = kept.startsWith(words(line));
       if (isKept) kept = kept.slice(words(line).length);
       return !isKept;
     });
-    const isHeading = (line: string) => line === TITLE || line in coverage['001'];
+    const sections = coverage[seed === '000' ? '001' : seed];
+    const isHeading = (line: string) => line === TITLE || line in sections || HEADING.test(line);
     expect(lost.filter((line) => !isHeading(line) && !LABEL.test(line))).toEqual([]);
     expect(kept).toBe('');
   });

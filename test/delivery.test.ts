@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe } from 'vitest';
 import { manualClock } from '../emulator/clock.ts';
 import {
@@ -469,6 +470,7 @@ describe('a delivery', () => {
 });
 
 describe('the agent hears', () => {
+  const IN_A_SESSION = expect.stringMatching(/^\/invocations\?agent_session_id=[0-9a-f-]{36}$/);
   const CALLS: [string, object, unknown, unknown, string][] = [
     [
       'an empty text when nothing is configured',
@@ -513,34 +515,44 @@ describe('the agent hears', () => {
       '/responses',
     ],
     [
-      'its conversation',
-      responses('digest', { input: 'a', conversation_id: 'c' }),
-      undefined,
-      { input: 'a', conversation: { id: 'c' } },
-      '/responses',
-    ],
-    [
       'an empty object when nothing is configured',
       invocations('digest'),
       undefined,
       {},
-      '/invocations',
+      IN_A_SESSION,
     ],
     [
       'an invocation as it is',
       invocations('digest', { input: [1, { a: null }] }),
       undefined,
       [1, { a: null }],
-      '/invocations',
-    ],
-    [
-      'its session',
-      invocations('digest', { input: 'x', session_id: 's 1' }),
-      undefined,
-      'x',
-      '/invocations?agent_session_id=s+1',
+      IN_A_SESSION,
     ],
   ];
+
+  test('its conversation', async ({ foundry }) => {
+    const agent = await localAgent((response) => response.end('{}'));
+    const { id } = (await foundry.post('/openai/v1/conversations', {})).body;
+    await forwarding(foundry, agent.url, responses('digest', { input: 'a', conversation_id: id }));
+
+    await foundry.dispatch('r');
+    await foundry.advance('PT1S');
+
+    const bodies = agent.heard.map((call) => JSON.parse(call.body));
+    expect(bodies).toEqual([{ input: 'a', conversation: { id } }]);
+  });
+
+  test('its session', async ({ foundry }) => {
+    const agent = await localAgent((response) => response.end('{}'));
+    await forwarding(foundry, agent.url, invocations('digest', { session_id: 'session-1' }));
+    await foundry.post('/agents/digest/endpoint/sessions', { agent_session_id: 'session-1' });
+
+    await foundry.dispatch('r');
+    await foundry.advance('PT1S');
+
+    const urls = agent.heard.map((call) => call.url);
+    expect(urls).toEqual(['/invocations?agent_session_id=session-1']);
+  });
 
   test.for(CALLS)('%s', async ([, action, body, heard, url], { foundry }) => {
     const agent = await localAgent((response) => response.end('{}'));
@@ -555,6 +567,99 @@ describe('the agent hears', () => {
       'x-ms-client-request-id': dispatch_id,
     });
     expect(agent.heard[0]?.headers.authorization).toBeUndefined();
+  });
+
+  test('again in the sandbox that came up too late, and is answered when it is there', async ({
+    foundry,
+  }) => {
+    await foundry.set({ settings: { cold_start: '40s' } });
+    await foundry.routine('r', routine(undefined, { action: responses('digest', { input: 'a' }) }));
+
+    const { action_correlation_id } = await foundry.dispatch('r');
+    await foundry.advance('PT1M');
+
+    const path = `/agents/digest/endpoint/protocols/openai/responses/${action_correlation_id}`;
+    const attempts = (await foundry.journal('kind=attempt')).map(({ at, outcome }: Json) => [
+      at,
+      outcome,
+    ]);
+    expect(attempts).toEqual([
+      [expect.stringContaining('00:00:30'), 'timeout'],
+      [expect.stringContaining('00:00:40'), 'answered'],
+    ]);
+    expect((await foundry.get(path)).body).toMatchObject({ status: 'completed' });
+    expect((await foundry.get('/agents/digest/endpoint/sessions')).body.data).toHaveLength(1);
+  });
+
+  describe('in a sandbox', () => {
+    const cold = async (foundry: Foundry, settings: object): Promise<void> => {
+      await foundry.set({ settings });
+      await foundry.routine('r', routine(undefined, { action: responses('digest') }));
+      await foundry.dispatch('r');
+    };
+    const SESSIONS = '/agents/digest/endpoint/sessions';
+
+    test('that does not come, and fails with 424 when that is known', async ({ foundry }) => {
+      await foundry.faults({ at: 'transition', of: 'session', from: 'creating', to: 'failed' });
+      await cold(foundry, { cold_start: '10s' });
+      await foundry.advance('PT1M');
+
+      expect(await foundry.attempts()).toEqual(['424 @10s fail']);
+      expect(await foundry.runs('r')).toMatchObject([{ phase: 'failed', error_status_code: 424 }]);
+      expect((await foundry.get('/openai/v1/responses')).body.data).toEqual([]);
+      expect((await foundry.journal('kind=attempt'))[0]).not.toHaveProperty('sent');
+    });
+
+    test('that takes longer than ready_timeout, and fails with 424 then', async ({ foundry }) => {
+      await cold(foundry, { cold_start: '20s', ready_timeout: '5s' });
+      await foundry.advance('PT1M');
+
+      expect(await foundry.attempts()).toEqual(['424 @5s fail']);
+      expect((await foundry.get(SESSIONS)).body.data).toMatchObject([{ status: 'active' }]);
+    });
+
+    test('that takes longer than an attempt, and is tried again until it is there', async ({
+      foundry,
+    }) => {
+      await cold(foundry, { cold_start: '40s', ready_timeout: '35s' });
+      await foundry.advance('PT1M');
+
+      expect(await foundry.attempts()).toEqual(['timeout @30s retry', '200 @40s complete']);
+    });
+
+    test('that is deleted while it comes up, and fails with 404', async ({ foundry }) => {
+      await cold(foundry, { cold_start: '10s' });
+      await foundry.advance('PT5S');
+      const [{ agent_session_id: id }] = (await foundry.get(SESSIONS)).body.data;
+      expect((await foundry.delete(`${SESSIONS}/${id}`)).status).toBe(204);
+      await foundry.advance('PT1M');
+
+      expect(await foundry.attempts()).toEqual(['404 @10s fail']);
+    });
+
+    test('whose agent is disabled while it comes up, and fails with 403', async ({ foundry }) => {
+      await cold(foundry, { cold_start: '10s' });
+      await foundry.advance('PT5S');
+      await foundry.post('/agents/digest:disable');
+      await foundry.advance('PT1M');
+
+      expect(await foundry.attempts()).toEqual(['403 @10s fail']);
+    });
+  });
+
+  test('an object, whose words its conversation keeps as they are echoed', async ({ foundry }) => {
+    const { id } = (await foundry.post('/openai/v1/conversations', {})).body;
+    const action = responses('digest', { input: { a: [1] }, conversation_id: id });
+    await foundry.routine('r', routine(CUSTOM, { action }));
+
+    await foundry.dispatch('r');
+    await foundry.advance('PT1S');
+
+    const { data } = (await foundry.get(`/openai/v1/conversations/${id}/items`)).body;
+    expect(data.map(({ role, content }: Json) => [role, content[0].text])).toEqual([
+      ['assistant', '{"a":[1]}'],
+      ['user', '{"a":[1]}'],
+    ]);
   });
 
   test('the payload of an event before the input of the action', async ({ foundry }) => {
@@ -724,6 +829,57 @@ describe('a call over a real connection', () => {
       'timeout @30s retry',
       'timeout @61s retry',
       '200 @63s complete',
+    ]);
+  });
+
+  test('of a model that drips ends when its time is up', async () => {
+    const host = manualClock(START);
+    const foundry = openFoundry({ host, settings: { attempts_max: 1 } });
+    await foundry.agent('digest');
+    let drip = () => {};
+    const agent = await localAgent((response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      drip = () => void response.write(' ');
+      drip();
+    });
+    await foundry.reply('digest', { kind: 'model', url: agent.url, model: 'm' });
+    await foundry.routine('r', routine());
+    await foundry.dispatch('r');
+
+    const advance = foundry.inFlight('POST', foundry.control('/clock:advance'), {
+      body: { by: 'PT5M' },
+    });
+    await agent.arrival(1);
+    for (let second = 0; second < 30; second += 1) {
+      drip();
+      await sleep(10);
+      host.tick(1_000);
+    }
+    await advance;
+
+    expect(await foundry.attempts()).toEqual(['timeout @30s fail']);
+  });
+
+  test('that answers without end is given up', async () => {
+    const foundry = openFoundry({ settings: { attempts_max: 1 } });
+    await foundry.agent('digest');
+    const piece = Buffer.alloc(1_048_576, ' ');
+    const agent = await localAgent((response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      for (let megabyte = 0; megabyte < 20; megabyte += 1) response.write(piece);
+    });
+    await forwarding(foundry, agent.url);
+    await foundry.dispatch('r');
+    await foundry.advance('PT1M');
+
+    expect(await foundry.runs('r')).toMatchObject([
+      { phase: 'failed', error_message: expect.stringContaining('more than 16777216 bytes') },
+    ]);
+    const path = '/agents/digest/endpoint/protocols/openai/responses';
+    const { status, body } = await foundry.post(path, { input: 'x' });
+    expect([status, body.error.message]).toEqual([
+      424,
+      expect.stringContaining('its answer has more than 16777216 bytes'),
     ]);
   });
 

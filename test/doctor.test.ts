@@ -541,11 +541,11 @@ test('each wrong line of a configuration is told, and what is right still counts
   const told = await doctor({ config, switch: ['x=y'] }, { FOUNDRITE_SKIP: 'maybe' });
 
   expect(told.of('configuration').map(({ found, todo }) => `${found} | ${todo}`)).toEqual([
-    expect.stringMatching(/there is no key "potr"\. \| Near it: port\./),
-    expect.stringMatching(/"agents" is a mapping/),
-    expect.stringMatching(/rate in .* is 7 \| write one of 0, 1\.$/),
+    expect.stringMatching(/yaml:1:1: there is no key "potr"\. \| Near it: port\./),
+    expect.stringMatching(/yaml:3:1: agents is a mapping/),
+    expect.stringMatching(/yaml:2:1: rate is 7 \| write one of 0, 1\.$/),
     'FOUNDRITE_SKIP is "maybe" | write true or false.',
-    expect.stringMatching(/^switches\.x: There is no switch 'x'\. \| Known are: /),
+    expect.stringMatching(/^switches\.x: There is no switch 'x'\. \| .*Known are: /),
   ]);
   expect(told.findings.find(({ check }) => check === 'folder')?.found).toContain(
     join(place, 'data'),

@@ -151,7 +151,7 @@ describe('a fault plan', () => {
       await foundry.agent('digest');
       await foundry.routine('r', routine(EVERY_5_MINUTES));
       await foundry.faults({ agent: 'digest', probability: 0.3, fault: 503 });
-      await foundry.advance('P30D');
+      await foundry.advance('P10D');
       const lines: Json[] = [];
       for (let after = 0; ; ) {
         const page = await foundry.journal(`kind=attempt&limit=10000&after=${after}`);
@@ -172,10 +172,10 @@ describe('a fault plan', () => {
       await failing('other'),
     ];
 
-    expect([one.all, again.all, other.all]).toEqual([8_640, 8_640, 8_640]);
+    expect([one.all, again.all, other.all]).toEqual([2_880, 2_880, 2_880]);
     for (const { failed } of [one, other]) {
-      expect(failed.length).toBeGreaterThanOrEqual(2_300);
-      expect(failed.length).toBeLessThanOrEqual(2_900);
+      expect(failed.length).toBeGreaterThanOrEqual(760);
+      expect(failed.length).toBeLessThanOrEqual(970);
     }
     expect(again).toEqual(one);
     expect(other.failed).not.toEqual(one.failed);
@@ -375,7 +375,7 @@ describe('a fault of the emulator’s own answers', () => {
     });
     expect(released).toEqual({ gate: 'g 1', released: 1 });
     expect((await put).status).toBe(200);
-    expect(await foundry.release('g 1')).toEqual({ gate: 'g 1', released: 0 });
+    expect(await foundry.release('g 1')).toEqual({ gate: 'g 1', released: 0, waiting: [] });
   });
 
   test('of kind rewrite sets and removes by pointer', async ({ foundry }) => {
@@ -576,17 +576,20 @@ describe('a fault of a call to an agent', () => {
   });
 });
 
-test('a fault at a transition is not emulated yet, and is said to be so', async ({ foundry }) => {
-  const faults = [{ at: 'transition', of: 'version', from: 'creating', to: 'failed' }];
+test('a fault at a transition strikes also what takes no time, and is told in the journal', async ({
+  foundry,
+}) => {
+  await foundry.faults({ at: 'transition', of: 'version', agent: 'weak', to: 'failed' });
 
-  const answer = await foundry.request('PUT', foundry.control('/faults'), { body: { faults } });
+  const made = await foundry.agent('weak');
 
-  expect(refusal(answer)).toMatchObject({
-    status: 501,
-    code: 'NotEmulated',
-    param: 'faults[0].at',
-    rule: 'request/not-emulated',
-  });
+  expect(made).toMatchObject({ status: 'failed', error: { code: 'ProvisioningError' } });
+  expect((await foundry.agent('strong')).status).toBe('active');
+  const { body } = await foundry.get(foundry.control('/journal?kind=fault,transition'));
+  expect(body.entries).toMatchObject([
+    { kind: 'fault', of: 'version', entry: 0, agent: 'weak', to: 'failed' },
+    { kind: 'transition', of: 'version', agent: 'weak', from: 'creating', to: 'failed' },
+  ]);
 });
 
 test.for([

@@ -147,6 +147,9 @@ export function routine(trigger: object = CUSTOM, more: object = {}): Json {
   return { triggers: { t: trigger }, action: responses('digest'), ...more };
 }
 
+/** An agent is there as soon as it is made, unless a test is about just that. */
+const AT_ONCE = { provisioning_time: 0 };
+
 /** An emulator with other options than the fixture's; closed when the test ends. */
 export function openFoundry(options: EmulatorOptions = {}, name = 'tests'): Foundry {
   const notices: string[] = [];
@@ -155,6 +158,7 @@ export function openFoundry(options: EmulatorOptions = {}, name = 'tests'): Foun
     seed: 'tests',
     notice: (message) => notices.push(message),
     ...options,
+    settings: { ...AT_ONCE, ...options.settings },
   });
   onTestFinished(() => emulator.close());
   return new Foundry(emulator, name, [], notices);
@@ -168,6 +172,7 @@ export const test = base.extend<{ foundry: Foundry }>({
       now: START,
       seed: 'tests',
       notice: (message) => notices.push(message),
+      settings: AT_ONCE,
     });
     const foundry = new Foundry(emulator, 'tests', [], notices);
     await foundry.agent('digest');

@@ -258,7 +258,9 @@ ${PUT}  - GET: /routines/r
       ': ping\n\nevent: thread.run.created\ndata: {"id":"r1"}\n\nid: 7\ndata: [DONE]\n\n';
     const on = heard([], (sent) =>
       sent.path.endsWith('/stream')
-        ? new Response(events, { headers: { 'content-type': 'text/event-stream' } })
+        ? new Response(events, {
+            headers: { 'content-type': 'text/event-stream', 'x-foundrite-body-by': 'test' },
+          })
         : undefined,
     );
     const steps = `  - POST: /stream

@@ -29,6 +29,7 @@ type Probe = (foundry: Foundry) => Promise<unknown>;
 const cron = (cron_expression: string, time_zone: string) =>
   routine({ type: 'schedule', cron_expression, time_zone });
 const timer = (at: string, more: object = {}) => routine({ type: 'timer', at, ...more });
+const PROMPT = { kind: 'prompt', model: 'gpt' };
 const NEW_YORK = 'America/New_York';
 const conversations = { conversation: 'c', conversation_id: 'd' };
 
@@ -501,6 +502,114 @@ const TABLE: Record<string, [Probe, Record<string, unknown>]> = {
     ],
     { on: ['1', '1'], off: ['1', '2'] },
   ],
+  agents_order: [
+    async (foundry) => {
+      await foundry.agent('second');
+      return (await foundry.get('/agents')).body.first_id;
+    },
+    { desc: 'second', asc: 'digest' },
+  ],
+  conflict_on_existing_agent: [
+    async (foundry) =>
+      (await foundry.post('/agents', { name: 'digest', definition: PROMPT })).status,
+    { new_version: 200, conflict: 409 },
+  ],
+  delete_with_sessions: [
+    async (foundry) => {
+      await foundry.post('/agents/digest/endpoint/sessions', {});
+      return (await foundry.delete('/agents/digest')).status;
+    },
+    { terminate: 200, refuse: 409 },
+  ],
+  protocols_patch: [
+    async (foundry) => {
+      const protocols = { agent_endpoint: { protocol_configuration: { responses: {} } } };
+      await foundry.request('PATCH', '/agents/digest', { body: protocols });
+      const more = { agent_endpoint: { protocol_configuration: { a2a: {} } } };
+      const { body } = await foundry.request('PATCH', '/agents/digest', { body: more });
+      return body.agent_endpoint.protocols;
+    },
+    { replace: ['a2a'], merge: ['responses', 'a2a'] },
+  ],
+  drafts: [
+    async (foundry) => {
+      const body = { definition: PROMPT, draft: true };
+      return (await foundry.post('/agents/digest/versions', body)).body.draft;
+    },
+    { enabled: true, disabled: false },
+  ],
+  first_draft: [
+    async (foundry) => {
+      const body = { definition: PROMPT, draft: true };
+      return (await foundry.post('/agents/fresh/versions', body)).status;
+    },
+    { accept: 200, refuse: 400 },
+  ],
+  delete_version_in_use: [
+    async (foundry) => {
+      await foundry.post('/agents/digest/endpoint/sessions', {});
+      return (await foundry.delete('/agents/digest/versions/1')).status;
+    },
+    { refuse: 409, allow: 200 },
+  ],
+  unknown_session: [
+    async (foundry) => {
+      const path = '/agents/digest/endpoint/protocols/openai/responses';
+      return (await foundry.post(path, { input: 'x', agent_session_id: 'session-1' })).status;
+    },
+    { refuse: 404, create: 200 },
+  ],
+  session_isolation: [
+    async (foundry) => {
+      const path = '/agents/digest/endpoint/sessions';
+      const as = (user: string) => ({ headers: { 'x-ms-user-identity': user } });
+      const session = { agent_session_id: 'session-1' };
+      await foundry.request('POST', path, { body: session, ...as('ada') });
+      return (await foundry.request('GET', `${path}/session-1`, as('bob'))).status;
+    },
+    { off: 200, on: 403 },
+  ],
+  stream_end: [
+    async (foundry) => {
+      const path = '/agents/digest/endpoint/protocols/openai/responses';
+      const { text } = await foundry.post(path, { input: 'x', stream: true });
+      return text.endsWith('data: [DONE]\n\n');
+    },
+    { bare: false, done: true },
+  ],
+  session_by_previous_response: [
+    async (foundry) => {
+      const path = '/agents/digest/endpoint/protocols/openai/responses';
+      const { body } = await foundry.post(path, { input: 'x' });
+      const next = await foundry.post(path, { input: 'y', previous_response_id: body.id });
+      return next.body.agent_session_id === body.agent_session_id;
+    },
+    { new: false, same: true },
+  ],
+  unexposed_protocol: [
+    async (foundry) => {
+      const protocols = { agent_endpoint: { protocols: ['a2a'] } };
+      await foundry.request('PATCH', '/agents/digest', { body: protocols });
+      const path = '/agents/digest/endpoint/protocols/openai/responses';
+      return (await foundry.post(path, { input: 'x' })).status;
+    },
+    { 404: 404, 400: 400 },
+  ],
+  openai_v1_api_version: [
+    async (foundry) => {
+      const body = { input: 'x', model: 'm' };
+      return (await foundry.post('/openai/v1/responses?api-version=v1', body)).status;
+    },
+    { accept: 200, refuse: 400 },
+  ],
+  deleted_version: [
+    async (foundry) => {
+      await foundry.agent('digest', PROMPT);
+      await foundry.delete('/agents/digest/versions/1');
+      return get(foundry, '/agents/digest/versions/1');
+    },
+    { not_found: 'version/unknown-answers-404', shown: 200 },
+  ],
   disabled_agent_code: [
     async (foundry) => {
       await foundry.post('/agents/digest:disable');
@@ -597,6 +706,7 @@ describe('a profile', () => {
   });
 
   test('of v1preview is what the seed shows', async ({ foundry }) => {
+    const { id: conversation_id } = (await foundry.post('/openai/v1/conversations', {})).body;
     await foundry.set({ profile: 'v1preview' });
     const headers = { 'foundry-features': 'Routines=V1Preview' };
     const body = {
@@ -608,7 +718,7 @@ describe('a profile', () => {
       action: {
         type: 'invoke_agent_responses_api',
         agent_name: 'digest',
-        conversation_id: 'conv_1',
+        conversation_id,
       },
     };
 
@@ -635,7 +745,7 @@ describe('a profile', () => {
         trigger_type: 'schedule',
         attempt_source: 'schedule_delivery',
         started_at: '2026-06-01T07:00:00Z',
-        conversation_id: 'conv_1',
+        conversation_id,
       },
       { started_at: '2026-06-02T07:00:00Z', ended_at: '2026-06-02T07:00:00Z' },
     ]);

@@ -12,6 +12,7 @@ import {
   routine,
   test,
 } from './fixture.ts';
+import { walkAgents } from './walk-agents.ts';
 
 const RESPONSES = '/endpoint/protocols/openai/responses';
 
@@ -19,6 +20,7 @@ const RESPONSES = '/endpoint/protocols/openai/responses';
 async function walk(foundry: Foundry): Promise<void> {
   await agents(foundry);
   await routines(foundry);
+  await walkAgents(foundry);
   await control(foundry);
   await refusals(foundry);
 }
@@ -37,8 +39,7 @@ async function agents(foundry: Foundry): Promise<void> {
     { status: 418 },
   ];
   await foundry.reply('prompted', { kind: 'script', turns });
-  for (const _ of turns)
-    await foundry.post(`/agents/prompted${RESPONSES}`, { input: 'x', conversation: 'c' });
+  for (const _ of turns) await foundry.post(`/agents/prompted${RESPONSES}`, { input: 'x' });
   await foundry.post('/agents/digest/endpoint/protocols/openai/v1/responses', { input: 'x' });
   await foundry.post('/agents/digest/endpoint/protocols/invocations', { x: 1 });
   await foundry.delete('/agents/prompted');
@@ -136,7 +137,7 @@ async function refusals(foundry: Foundry): Promise<void> {
   await foundry.put('/routines/bad', {});
   await foundry.get('/routines/ghost');
   await foundry.get('/nowhere');
-  await foundry.get('/agents');
+  await foundry.post('/agents:import');
   await foundry.get('/routines', { authorization: '' });
   await foundry.steer('PUT', '/agents/digest/reply', {
     kind: 'forward',

@@ -194,7 +194,7 @@ describe('replay', () => {
       heard = resolve;
     });
     const agent = createServer((request, response) => {
-      if (request.url === '/invocations') response.end('{}');
+      if (request.url?.startsWith('/invocations')) response.end('{}');
       else heard();
     });
     await new Promise<void>((resolve) => agent.listen(0, '127.0.0.1', resolve));
@@ -218,6 +218,41 @@ describe('replay', () => {
     const lines = after.lines();
 
     expect(lines.filter((line) => line.includes('"interrupted"'))).toHaveLength(1);
+    expect(await replayJournal(lines)).toEqual(lines);
+  });
+
+  it('of answers from a real agent, whole, streamed and too long for the journal, keeps what they left', async () => {
+    const answer = (id: string, text: string) => ({
+      ...{ id, object: 'response', status: 'completed' },
+      output: [{ type: 'message', id: `msg_${id}`, role: 'assistant', content: [{ text }] }],
+    });
+    const agent = createServer(async (request, response) => {
+      const { input, stream } = JSON.parse(Buffer.concat(await request.toArray()).toString());
+      const said = answer(`caresp_${input.length}`, input.repeat(8_000));
+      if (stream !== true) return response.end(JSON.stringify(said));
+      const event = { type: 'response.completed', sequence_number: 0, response: said };
+      response.setHeader('content-type', 'text/event-stream');
+      return response.end(`event: response.completed\ndata: ${JSON.stringify(event)}\n\n`);
+    });
+    await new Promise<void>((resolve) => agent.listen(0, '127.0.0.1', resolve));
+    cleanups.push(() => void agent.close());
+    const url = `http://127.0.0.1:${(agent.address() as AddressInfo).port}`;
+    const protocols = '/api/projects/local/agents/demo-agent/endpoint/protocols/openai';
+    const world = inProcess(OPTIONS);
+    await world.ask('PUT', `${CONTROL}/agents/demo-agent/reply`, { kind: 'forward', url });
+
+    for (const body of [
+      { input: 'a' },
+      { input: 'ab', stream: true },
+      { input: 'abc' },
+      { input: 'abcd', stream: true },
+    ]) {
+      await world.ask('POST', `${protocols}/responses`, body);
+      const response = `${protocols}/responses/caresp_${body.input.length}`;
+      expect(await world.ask('DELETE', response)).toContain('"deleted":true');
+    }
+
+    const lines = world.lines();
     expect(await replayJournal(lines)).toEqual(lines);
   });
 

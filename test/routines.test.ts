@@ -1155,9 +1155,10 @@ describe('a request', () => {
   });
 
   test.for([
-    ['GET', '/agents'],
-    ['GET', '/agents/digest/versions'],
-    ['POST', '/openai/v1/responses'],
+    ['POST', '/agents:import'],
+    ['POST', '/agents/digest/versions:import'],
+    ['POST', '/agents/digest/endpoint/protocols/a2a'],
+    ['POST', '/openai/v1/responses/compact'],
     ['GET', '/threads/t/messages'],
     ['DELETE', '/assistants/a'],
   ] as const)('for what is not emulated, %s %s, gets 501', async ([method, path], { foundry }) => {

@@ -71,6 +71,11 @@ describe('a scenario file', () => {
       steps('- GET: /a', '  200: { "{{nope}}": 1 }'),
       'x.yaml:5:12 {{nope}} was not captured before',
     ],
+    [
+      'an agent with a slip',
+      `${GOOD}agents:\n  a: { kind: hosted, versions: [{}] }\n`,
+      'x.yaml:7:22 agents.a.versions says what kind says; leave out the one or the other.',
+    ],
     ['no steps', 'scenario: s\nproves: [routine/get]\n', 'x.yaml:1:1 the scenario lacks "steps"'],
     [
       'an unknown key',

@@ -32,7 +32,7 @@ const INTRODUCTION = 'Introduction';
 export const TITLE = 'Automate agents with routines (preview)';
 
 /** The head of a box, which says only that a box follows. */
-export const LABEL = /^(?:Note|Important)$/;
+export const LABEL = /^(?:Note|Important|Warning)$/;
 const BULLET = /^[-•] /;
 /** 001 breaks a line before inline code and glues what follows to it, so that one sentence lies on several lines. */
 const CONTINUES = /^(?![A-Z|]|[-•] |$)/;
@@ -143,7 +143,7 @@ export function hashOf(text: string): string {
   return createHash('sha256').update(plain(text)).digest('hex').slice(0, 8);
 }
 
-export type Language = 'shell' | 'python' | 'javascript' | 'azd' | 'yaml' | 'json';
+export type Language = 'shell' | 'python' | 'javascript' | 'azd' | 'yaml' | 'json' | 'log';
 
 export interface Block {
   language: Language;
@@ -155,12 +155,17 @@ export interface Block {
 
 /** What a line at the outermost level begins with. */
 const BEGINNINGS: [Language, RegExp][] = [
-  ['shell', /^(?:curl |[A-Z_]+=)/],
-  ['python', /^(?:import \w|from \S+ import |print\(|client\.\w|for \w+ in .*:$|if .*:$|\w+ = )/],
+  ['shell', /^(?:curl |az (?:rest|role) |echo "|[A-Z_]+=)/],
+  [
+    'python',
+    /^(?:import \w|from \S+ import |print\(|(?:client|project|time)\.\w|(?:for \w+ in|if|def) .*:$|return$|raise |\w+ = )/,
+  ],
   ['javascript', /^(?:const |await |for await |console\.|\/\/)/],
-  ['azd', /^azd (?:ai|auth) /],
+  // A command, and no sentence about one.
+  ['azd', /^azd (?:ai|auth|ext) .*[^.]$/],
   ['yaml', /^[a-z_-]+:(?: |$)/],
   ['json', /^\{$/],
+  ['log', /^\d{4}-\d\d-\d\dT/],
 ];
 
 /** The blocks of code on a page, which stands there as text, without fences and without indentation. */
@@ -208,6 +213,21 @@ export function endOfStatement(lines: string[], start: number, language: Languag
     if (!goesOn) return index + 1;
   }
   throw new Error(`the block at line ${start + 1} does not end: ${lines[start]}`);
+}
+
+/** Gives Python back the whitespace that it lost at the beginning of lines. A comment at the outermost level ends a loop. */
+export function indented({ lines, language }: Block): string[] {
+  const result: string[] = [];
+  let level = 0;
+  for (let index = 0; index < lines.length; ) {
+    const end = endOfStatement(lines, index, language);
+    const statement = lines.slice(index, end);
+    if (statement[0]?.startsWith('#')) level = 0;
+    result.push(...statement.map((line) => '    '.repeat(level) + line));
+    if (statement.at(-1)?.endsWith(':') && !statement[0]?.startsWith('#')) level += 1;
+    index = end;
+  }
+  return result;
 }
 
 interface State {

@@ -26,8 +26,14 @@ function importsOf(file: string): string[] {
 const RINGS: [ring: number, files: RegExp][] = [
   [4, /^emulator\/(?:emulator|server|replay|certificate|in-process|vitest)\.ts$/],
   [3, /^emulator\/(?:app|identity)\.ts$|^emulator\/api\//],
-  [2, /^emulator\/(?:world|engine|batch|calls|waits|endpoint|projects)\.ts$|^emulator\/work\//],
-  [1, /^emulator\/(?:downstream|replies|faults|fault-agent)\.ts$|^emulator\/store\//],
+  [
+    2,
+    /^emulator\/(?:world|engine|batch|calls|waits|endpoint|projects|streaming|beats)\.ts$|^emulator\/work\//,
+  ],
+  [
+    1,
+    /^emulator\/(?:downstream|outside|model|retell|replies|faults|fault-plan|fault-agent)\.ts$|^emulator\/store\//,
+  ],
   [0, /^emulator\/[a-z]+\.ts$/],
 ];
 

@@ -1,12 +1,13 @@
 /** The verbs as they meet a real emulator, somebody else in its place, or nobody who reads on. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
+import { JOURNAL_KINDS } from '../contracts/control.ts';
 import { BIN, every, start as startNow } from './started.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'foundrite-test-'));
@@ -154,6 +155,24 @@ test.skipIf(process.platform === 'win32').each([
   child.stdout.destroy();
 
   expect(await ended).toMatchObject({ status: 0, stderr: '' });
+});
+
+test('journal knows its kinds, and says so of another', async () => {
+  const { status, stderr } = await verb('journal', '--kind', 'attempt,faults').ended;
+
+  expect(status).toBe(2);
+  expect(stderr).toMatch(/no line is of the kind "faults"\. Near it: fault\. Known are: world, /);
+  const recorded = readdirSync(new URL('../emulator/', import.meta.url), { recursive: true })
+    .map(String)
+    .filter((file) => file.endsWith('.ts'))
+    .flatMap((file) => [
+      ...readFileSync(new URL(`../emulator/${file}`, import.meta.url), 'utf8').matchAll(
+        /\brecord\(\s*\{\s*kind: '(\w+)'/g,
+      ),
+    ])
+    .map(([, kind]) => kind);
+  expect([...JOURNAL_KINDS]).toEqual(expect.arrayContaining(recorded));
+  expect(recorded.length).toBeGreaterThan(10);
 });
 
 test('whoever follows the journal is let go at once when the emulator ends, and told', async () => {

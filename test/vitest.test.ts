@@ -1,5 +1,5 @@
 import { describe, expect } from 'vitest';
-import { test } from '../emulator/vitest.ts';
+import { HOSTED, test } from '../emulator/vitest.ts';
 
 const DAILY = {
   triggers: { morning: { type: 'schedule', cron_expression: '0 7 * * *', time_zone: 'UTC' } },
@@ -40,6 +40,54 @@ describe('the fixture for vitest', () => {
   test('says which call a target refused', async ({ foundry }) => {
     await expect(foundry.release('')).rejects.toThrow(/gates\/:release was answered 4\d\d/);
     await expect(foundry.advance('soon')).rejects.toThrow(/400: .*soon.* is no duration/);
+  });
+
+  test('makes an agent as foundrite.yaml has it', async ({ foundry }) => {
+    const version = (image: string) => ({ definition: { ...HOSTED, image } });
+    const rule = (agent_version: string, traffic_percentage: number) => ({
+      type: 'FixedRatio',
+      agent_version,
+      traffic_percentage,
+    });
+    const rules = [rule('1', 90), rule('2', 10)];
+
+    const made = await foundry.agent('split', {
+      versions: [version('one'), version('two')],
+      endpoint: { version_selector: { version_selection_rules: rules } },
+      reply: 'echo',
+      state: 'disabled',
+    });
+
+    expect(made).toMatchObject({ version: '2', definition: { image: 'two' } });
+    expect((await foundry.get('/agents/split')).body).toMatchObject({
+      state: 'disabled',
+      agent_endpoint: { version_selector: { version_selection_rules: rules } },
+    });
+    expect((await foundry.agent('asked', { kind: 'prompt' })).definition.kind).toBe('prompt');
+    expect((await foundry.agent('whole', { kind: 'prompt', model: 'm' })).definition.model).toBe(
+      'm',
+    );
+    await expect(foundry.agent('slip', { versoins: [], reply: 'echo' })).rejects.toThrow(
+      'agents.slip.versoins is no key of an agent',
+    );
+    const patched = await foundry.patch('/agents/split', { agent_endpoint: null });
+    expect(patched.body.agent_endpoint.version_selector.version_selection_rules).toHaveLength(1);
+  });
+
+  test('lists the control calls when it is asked for another', async ({ foundry }) => {
+    await expect(foundry.call('relaese')).rejects.toThrow(
+      /'relaese'\. Near it: release.* Known are: health, /,
+    );
+  });
+
+  test('says which gates wait when another is released', async ({ foundry }) => {
+    await foundry.agent('digest');
+    await foundry.faults({ agent: 'digest', fault: { kind: 'gate', name: 'door' } });
+    await foundry.put('/routines/daily', DAILY);
+    await foundry.advance('1d');
+
+    expect(await foundry.release('dor')).toEqual({ gate: 'dor', released: 0, waiting: ['door'] });
+    expect(await foundry.release('door')).toEqual({ gate: 'door', released: 1 });
   });
 
   const late = test.extend({ foundryOptions: { now: Date.parse('2030-01-01T00:00:00Z') } });

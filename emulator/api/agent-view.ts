@@ -1,43 +1,50 @@
-/** Agents and versions as clients see them. */
+/** Agents and versions as clients see them (contract/agents.md 7). */
 import { unixSeconds } from '../clock.ts';
-import { kindOf } from '../endpoint.ts';
+import { DEFAULT_RULES } from '../routing.ts';
 import type { AgentRow, AgentVersionRow } from '../store/agents.ts';
 import type { World } from '../world.ts';
+import type { Endpoint } from './agent-endpoint.ts';
 
 export function viewAgent(
   world: World,
   agent: AgentRow,
   version: AgentVersionRow,
 ): Record<string, unknown> {
-  const protocols = protocolsOf(version);
   return {
     object: 'agent',
     id: agent.name,
     name: agent.name,
     versions: { latest: viewVersion(world, agent, version) },
     state: agent.state,
-    agent_endpoint: {
-      version_selector: {
-        version_selection_rules: [
-          { type: 'FixedRatio', agent_version: '@latest', traffic_percentage: 100 },
-        ],
-      },
-      protocols,
-      protocol_configuration: Object.fromEntries(protocols.map((protocol) => [protocol, {}])),
-      authorization_schemes: [{ type: 'Entra', isolation_key_source: { kind: 'Entra' } }],
-    },
+    agent_endpoint: viewEndpoint(agent, version),
     ...identities(world, agent, version),
+    ...(agent.card === null ? {} : { agent_card: JSON.parse(agent.card) }),
+  };
+}
+
+/** What was set, over what every agent has; the protocols in both spellings. */
+function viewEndpoint(agent: AgentRow, version: AgentVersionRow): Record<string, unknown> {
+  const own = JSON.parse(agent.endpoint ?? '{}') as Endpoint;
+  const configuration = own.protocol_configuration ?? defaultProtocols(version);
+  return {
+    version_selector: own.version_selector ?? { version_selection_rules: DEFAULT_RULES },
+    protocols: Object.keys(configuration),
+    protocol_configuration: configuration,
+    authorization_schemes: (own.authorization_schemes ?? [{ type: 'Entra' }]).map(
+      // The oldest client reads the key source of every scheme of this type, and ends without it.
+      (scheme) =>
+        scheme.type === 'Entra' ? { isolation_key_source: { kind: 'Entra' }, ...scheme } : scheme,
+    ),
   };
 }
 
 /** A hosted agent exposes what its definition says; the others answer through Responses. */
-function protocolsOf(version: AgentVersionRow): string[] {
-  const { protocol_versions: listed } = JSON.parse(version.definition) as {
+function defaultProtocols({ definition }: AgentVersionRow): Record<string, object> {
+  const { protocol_versions: listed = [] } = JSON.parse(definition) as {
     protocol_versions?: { protocol: string }[];
   };
-  return listed && listed.length > 0
-    ? [...new Set(listed.map((entry) => entry.protocol))]
-    : ['responses'];
+  const names = listed.length > 0 ? listed.map(({ protocol }) => protocol) : ['responses'];
+  return Object.fromEntries(names.map((name) => [name, {}]));
 }
 
 export function viewVersion(
@@ -45,6 +52,7 @@ export function viewVersion(
   agent: AgentRow,
   version: AgentVersionRow,
 ): Record<string, unknown> {
+  const { status, error } = version;
   return {
     object: 'agent.version',
     id: `${agent.name}:${version.version}`,
@@ -54,8 +62,9 @@ export function viewVersion(
     metadata: JSON.parse(version.metadata),
     created_at: unixSeconds(version.created_at),
     definition: JSON.parse(version.definition),
-    draft: false,
-    status: version.status,
+    draft: version.draft === 1,
+    status,
+    ...(status === 'failed' && error !== null ? { error: JSON.parse(error) } : {}),
     agent_guid: world.draw.uuid('agent', agent.key, 1),
     ...identities(world, agent, version),
   };
@@ -67,7 +76,10 @@ function identities(
   agent: AgentRow,
   version: AgentVersionRow,
 ): Record<string, unknown> {
-  if (kindOf(version) !== 'hosted') return {};
+  const given = agent.blueprint_reference;
+  const reference = given === null ? {} : { blueprint_reference: JSON.parse(given) as object };
+  const { kind } = JSON.parse(version.definition) as { kind: string };
+  if (kind !== 'hosted') return reference;
   const principal = world.draw.uuid('identity', agent.key, 1);
   return {
     instance_identity: { principal_id: principal, client_id: principal, status: 'active' },
@@ -82,5 +94,6 @@ function identities(
         .id(`${agent.name}-`, 'blueprint', agent.key, 1)
         .slice(0, agent.name.length + 6),
     },
+    ...reference,
   };
 }

@@ -1,49 +1,37 @@
-/** The tag Agents, as far as routines need it: versions are created, agents read, enabled, disabled, deleted and called. */
-import { isDeepStrictEqual } from 'node:util';
-import type { AgentCall } from '../downstream.ts';
-import { callAgent } from '../endpoint.ts';
-import { ApiError, invalid, notFound, shown } from '../errors.ts';
-import type { Arrival } from '../faults.ts';
-import {
-  type AgentRow,
-  type AgentVersionRow,
-  addVersion,
-  deleteAgent,
-  findAgent,
-  latestVersion,
-  putAgent,
-} from '../store/agents.ts';
-import { deleteReply } from '../store/faults.ts';
-import { provision, stopProvisioning } from '../work/progress.ts';
+/** The tag Agents: agents are made, changed, enabled, disabled and deleted; their versions are in versions.ts. */
+import { conflict, invalid } from '../errors.ts';
+import { type AgentRow, findAgent, pageAgents, placeOf, putAgent } from '../store/agents.ts';
+import { endAgent } from '../work/progress.ts';
+import { countActiveSessions } from '../work/sessions.ts';
 import type { World } from '../world.ts';
-import { viewAgent, viewVersion } from './agent-view.ts';
-import { type Answer, bodyAs, type Input, type Operation } from './input.ts';
+import { patchEndpoint, patchOf, readCard, readEndpoint } from './agent-endpoint.ts';
+import { viewAgent } from './agent-view.ts';
+import { codeOperations, readUpload, UPLOAD } from './code.ts';
+import { existingAgent, nameOf } from './existing.ts';
+import { type Answer, bodyAs, type Input, type Operation, readFlag } from './input.ts';
+import { agentList } from './page.ts';
+import { makeVersion, readAgentName, readVersion, versionOperations } from './versions.ts';
 
-/** contract/agents.md 5.1: letters and digits at both ends, hyphens inside. */
-const AGENT_NAME = /^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$/;
-
-const ENDPOINT = '/agents/:agent_name/endpoint/protocols';
+const AGENT = '/agents/:agent_name';
 
 export const agentOperations: Operation[] = [
+  { id: 'listAgents', method: 'GET', path: '/agents', kind: 'read', handle: list },
+  { id: 'createAgent', method: 'POST', path: '/agents', kind: 'write', ...UPLOAD, handle: create },
   {
-    id: 'createAgentVersion',
-    method: 'POST',
-    path: '/agents/:agent_name/versions',
-    kind: 'write',
-    handle: createVersion,
+    id: 'getAgent',
+    method: 'GET',
+    path: AGENT,
+    kind: 'read',
+    handle: get,
+    subject: (input) => ({ name: `agent:${nameOf(input)}`, triggers: false }),
   },
-  { id: 'getAgent', method: 'GET', path: '/agents/:agent_name', kind: 'read', handle: get },
-  {
-    id: 'deleteAgent',
-    method: 'DELETE',
-    path: '/agents/:agent_name',
-    kind: 'write',
-    handle: remove,
-  },
+  { id: 'updateAgent', method: 'POST', path: AGENT, kind: 'write', ...UPLOAD, handle: update },
+  { id: 'patchAgent', method: 'PATCH', path: AGENT, kind: 'write', handle: patch },
+  { id: 'deleteAgent', method: 'DELETE', path: AGENT, kind: 'write', handle: remove },
   {
     id: 'enableAgent',
     method: 'POST',
-    path: '/agents/:agent_name',
+    path: AGENT,
     verb: 'enable',
     kind: 'write',
     handle: (input) => setState(input, 'enabled'),
@@ -51,291 +39,115 @@ export const agentOperations: Operation[] = [
   {
     id: 'disableAgent',
     method: 'POST',
-    path: '/agents/:agent_name',
+    path: AGENT,
     verb: 'disable',
     kind: 'write',
     handle: (input) => setState(input, 'disabled'),
   },
-  {
-    id: 'createAgentResponse',
-    method: 'POST',
-    path: `${ENDPOINT}/openai/responses`,
-    kind: 'call',
-    handle: (input) => respond(input),
-  },
-  {
-    id: 'createAgentResponseV1',
-    method: 'POST',
-    path: `${ENDPOINT}/openai/v1/responses`,
-    kind: 'call',
-    handle: (input) => respond(input),
-  },
-  {
-    id: 'createAgentInvocation',
-    method: 'POST',
-    path: `${ENDPOINT}/invocations`,
-    kind: 'call',
-    handle: (input) => invoke(input),
-  },
+  ...versionOperations,
+  ...codeOperations,
 ];
 
-/** What the official clients' other operations begin with. */
-const OTHER_FAMILIES = [
-  'agent_insight_monitors',
-  'agent_optimization_jobs',
-  'connections',
-  'data_generation_jobs',
-  'datasets',
-  'deployments',
-  'evaluationrules',
-  'evaluations',
-  'evaluationtaxonomies',
-  'evaluator_generation_jobs',
-  'evaluators',
-  'indexes',
-  'insights',
-  'memory_stores',
-  'models',
-  'redTeams',
-  'schedules',
-  'skills',
-  'tasks',
-  'toolboxes',
-];
-
-/** Routes of the live service that a later issue emulates: they answer 501, never an invented refusal. */
-export const agentRoutesNotEmulated: { method: string; path: string }[] = [
-  ...[
-    ['GET', '/agents'],
-    ['POST', '/agents'],
-    ['POST', '/agents/:agent_name'],
-    ['PATCH', '/agents/:agent_name'],
-  ],
-  ...[
-    ['POST', '/agents:import'],
-    ['GET', '/agents/:agent_name/versions'],
-    ['POST', '/agents/:agent_name/import'],
-  ],
-  ...[
-    ['GET', '/agents/:agent_name/versions/:agent_version'],
-    ['DELETE', '/agents/:agent_name/versions/:agent_version'],
-  ],
-  ...[
-    ['POST', '/agents/:agent_name/endpoint/*'],
-    ['GET', '/agents/:agent_name/endpoint/*'],
-  ],
-  ...[
-    ['DELETE', '/agents/:agent_name/endpoint/*'],
-    ['PUT', '/agents/:agent_name/endpoint/*'],
-  ],
-  ...[
-    ['GET', '/agents/:agent_name/versions/*'],
-    ['GET', '/agents/:agent_name/sessions/*'],
-  ],
-  ...[
-    ['GET', '/openai/*'],
-    ['POST', '/openai/*'],
-    ['DELETE', '/openai/*'],
-  ],
-  ...[
-    ['GET', '/assistants'],
-    ['POST', '/assistants'],
-    ['GET', '/assistants/*'],
-    ['POST', '/assistants/*'],
-  ],
-  ...[
-    ['DELETE', '/assistants/*'],
-    ['GET', '/threads'],
-    ['POST', '/threads'],
-    ['GET', '/threads/*'],
-  ],
-  ...[
-    ['POST', '/threads/*'],
-    ['DELETE', '/threads/*'],
-  ],
-  ...OTHER_FAMILIES.flatMap((family) => [
-    ['ALL', `/${family}`],
-    ['ALL', `/${family}/*`],
-  ]),
-].map(([method = '', path = '']) => ({ method, path }));
-
-function nameOf(input: Input): string {
-  return input.params.agent_name ?? '';
+function list(input: Input): Answer {
+  const { world } = input.project;
+  const kind = input.query.get('kind') || undefined;
+  if (kind !== undefined) bodyAs('AgentKind', kind, 'kind');
+  return agentList<AgentRow>(input, {
+    what: 'agent',
+    placeOf: (id) => placeOf(world.store, id),
+    rows: (page) => pageAgents(world.store, kind, page),
+    view: (agent) => viewExisting(world, agent.name),
+    idOf: ({ name }) => name,
+  });
 }
 
-function existing(world: World, name: string): { agent: AgentRow; version: AgentVersionRow } {
-  const agent = findAgent(world.store, name);
-  const version = agent && latestVersion(world.store, agent);
-  if (agent && version) return { agent, version };
-  throw notFound(`Agent ${name} doesn't exist`, 'agent/unknown-answers-404');
+function viewExisting(world: World, name: string): Record<string, unknown> {
+  const { agent, version } = existingAgent(world, name);
+  return viewAgent(world, agent, version);
 }
 
-export function readAgentName(name: string): string {
-  if (AGENT_NAME.test(name)) return name;
+function create(input: Input): Answer {
+  const { world } = input.project;
+  const { body: raw, code } = readUpload(input);
+  const said = input.headers.get('x-ms-agent-name');
+  if (said !== null) readAgentName(said, 'x-ms-agent-name');
+  if (code !== undefined) requireNamed(raw, said);
+  const named = code !== undefined && said !== null;
+  const body = bodyAs('AgentCreate', named ? { ...(raw as object), name: said } : raw);
+  const name = readAgentName(body.name, 'name');
+  const before = findAgent(world.store, name);
+  if (before && world.profile.switches.conflict_on_existing_agent === 'conflict')
+    throw conflict(`Agent '${name}' already exists`, 'agent/create-again-makes-a-version');
+  const { agent } = makeVersion(input, name, readVersion(input, name, body, code));
+  const { agent_endpoint: endpoint, agent_card: card, state } = body;
+  putAgent(world.store, {
+    ...agent,
+    ...(endpoint ? { endpoint: JSON.stringify(readEndpoint(world.store, agent, endpoint)) } : {}),
+    ...(card ? { card: JSON.stringify(readCard(card)) } : {}),
+    ...(state ? { state } : {}),
+  });
+  return { status: 200, body: viewExisting(world, name) };
+}
+
+/** The form's own name will do, which is what azd sends. */
+function requireNamed(metadata: unknown, header: string | null): void {
+  const { name } = (metadata ?? {}) as { name?: unknown };
+  if (header !== null || name !== undefined) return;
   throw invalid(
-    `An agent cannot be named ${shown(name)}. Use 1 to 63 letters, digits and inner hyphens.`,
-    'agent_name',
+    'An agent that is made of code is named by the header x-ms-agent-name. Send it.',
+    'x-ms-agent-name',
     'agent/name-form',
   );
 }
 
-function createVersion(input: Input): Answer {
-  const { world } = input.project;
-  const name = readAgentName(nameOf(input));
-  const body = bodyAs('AgentVersionCreate', input.body);
-  if (body.draft === true) throw notEmulated('Drafts are not emulated yet. Leave `draft` out.');
-  const definition = bothSpellings(body.definition as Record<string, unknown>);
-  const before = findAgent(world.store, name);
-  const latest = before && latestVersion(world.store, before);
-  if (
-    latest &&
-    world.profile.switches.dedup_versions === 'on' &&
-    isDeepStrictEqual(JSON.parse(latest.definition), definition)
-  ) {
-    return { status: 200, body: viewVersion(world, before, latest) };
-  }
-  const number = (before?.last_version ?? 0) + 1;
-  const key = before?.key ?? `${name}#${world.ordinal(`agent ${name}`)}`;
-  const agent: AgentRow = {
-    name,
-    key,
-    state: before?.state ?? 'enabled',
-    last_version: number,
-    created_at: before?.created_at ?? world.now,
-  };
-  const version: AgentVersionRow = {
-    agent: name,
-    version: String(number),
-    seq: number,
-    definition: JSON.stringify(definition),
-    description: body.description ?? '',
-    metadata: JSON.stringify(body.metadata ?? {}),
-    status: provision(world, agent, number, definition),
-    created_at: world.now,
-  };
-  putAgent(world.store, agent);
-  addVersion(world.store, version);
-  return { status: 200, body: viewVersion(world, agent, version) };
-}
-
-/** Hosted definitions are written in two generations; both are taken, and both are said back (contract/agents.md 6.1). */
-function bothSpellings(definition: Record<string, unknown>): Record<string, unknown> {
-  if (definition.kind !== 'hosted') return definition;
-  const container = definition.container_configuration as { image?: unknown } | undefined;
-  const image = definition.image ?? container?.image;
-  const protocols = definition.protocol_versions ?? definition.container_protocol_versions;
-  return {
-    ...definition,
-    ...(image === undefined ? {} : { image, container_configuration: { ...container, image } }),
-    ...(protocols === undefined
-      ? {}
-      : { protocol_versions: protocols, container_protocol_versions: protocols }),
-  };
-}
-
 function get(input: Input): Answer {
+  return { status: 200, body: viewExisting(input.project.world, nameOf(input)) };
+}
+
+function update(input: Input): Answer {
   const { world } = input.project;
-  const { agent, version } = existing(world, nameOf(input));
-  return { status: 200, body: viewAgent(world, agent, version) };
+  const name = nameOf(input);
+  existingAgent(world, name);
+  const { body, code } = readUpload(input);
+  const { draft: _, ...asked } = bodyAs('AgentVersionCreate', body);
+  makeVersion(input, name, readVersion(input, name, asked, code));
+  return { status: 200, body: viewExisting(world, name) };
+}
+
+function patch(input: Input): Answer {
+  const { world } = input.project;
+  const name = nameOf(input);
+  const { agent } = existingAgent(world, name);
+  const { agent_endpoint: endpoint, agent_card: card } = bodyAs('AgentPatch', input.body);
+  const changed = { ...agent };
+  if (endpoint !== undefined) {
+    const { protocols_patch } = world.profile.switches;
+    const left = patchEndpoint(world.store, agent, endpoint, protocols_patch);
+    changed.endpoint = left === undefined ? null : JSON.stringify(left);
+  }
+  if (card !== undefined) changed.card = patchOf(agent.card, card, readCard);
+  putAgent(world.store, changed);
+  return { status: 200, body: viewExisting(world, name) };
 }
 
 function remove(input: Input): Answer {
   const { world } = input.project;
   const name = nameOf(input);
-  const { agent } = existing(world, name);
-  stopProvisioning(world, agent);
-  deleteAgent(world.store, name);
-  deleteReply(world.store, name);
+  const { agent } = existingAgent(world, name);
+  const force = readFlag(input, 'force');
+  if (
+    !force &&
+    world.profile.switches.delete_with_sessions === 'refuse' &&
+    countActiveSessions(world, agent.key) > 0
+  )
+    throw conflict('Agent has active sessions', 'agent/delete-ends-sessions');
+  endAgent(world, agent);
   return { status: 200, body: { object: 'agent.deleted', name, deleted: true } };
 }
 
 function setState(input: Input, state: AgentRow['state']): Answer {
   const { world } = input.project;
-  const { agent } = existing(world, nameOf(input));
+  const { agent } = existingAgent(world, nameOf(input));
   putAgent(world.store, { ...agent, state });
   return { status: 204 };
-}
-
-function respond(input: Input): Answer | Promise<Answer> {
-  const body = bodyAs('ResponseCreate', input.body);
-  if ((body as { stream?: unknown }).stream === true)
-    throw notEmulated('Streaming is not emulated yet. Send stream: false.');
-  return call(input, {
-    agent: nameOf(input),
-    protocol: 'responses',
-    body: JSON.stringify(body),
-    requestId: requestId(input),
-  });
-}
-
-function invoke(input: Input): Answer | Promise<Answer> {
-  const asked = input.query.get('agent_session_id');
-  const sessionId = asked === null ? undefined : bodyAs('SessionName', asked, 'agent_session_id');
-  return call(input, {
-    agent: nameOf(input),
-    protocol: 'invocations',
-    body: JSON.stringify(input.body ?? null),
-    requestId: requestId(input),
-    sessionId,
-  });
-}
-
-/** Without an id of the client's own, calls are counted: each answer then has its own id. */
-function requestId(input: Input): string {
-  const { world } = input.project;
-  return world.turn(() => `${nameOf(input)}/${world.ordinal(`call ${nameOf(input)}`)}`);
-}
-
-function call(input: Input, agentCall: AgentCall): Answer | Promise<Answer> {
-  const { world, context } = input.project;
-  const arrival = callAgent(world, agentCall, context.forward);
-  return arrival instanceof Promise
-    ? arrival.then((value) => answerOf(world, value))
-    : answerOf(world, arrival);
-}
-
-/** What a client of the endpoint gets when the agent behind it cannot be reached (contract/agents.md 11.2). */
-function answerOf(world: World, arrival: Arrival): Answer {
-  if (arrival.kind === 'answered')
-    return { status: arrival.status, text: arrival.body, headers: passedOn(arrival.headers) };
-  const message =
-    arrival.kind === 'later'
-      ? `The agent did not answer within ${world.profile.settings.attempt_timeout / 1_000} seconds.`
-      : `The agent could not be reached: ${arrival.kind === 'connection_failed' ? arrival.message : arrival.kind}.`;
-  throw new ApiError({
-    status: 424,
-    code: 'session_not_ready',
-    message,
-    rule: 'agent/unreachable-answers-424',
-  });
-}
-
-/** Hop-by-hop headers and lengths belong to the connection that they came on. */
-export function passedOn(headers: Record<string, string>): Record<string, string> {
-  const own = new Set([
-    'connection',
-    'content-length',
-    'content-encoding',
-    'transfer-encoding',
-    'keep-alive',
-    'date',
-  ]);
-  // Which pages may read an answer is for --cors to say.
-  const kept = Object.fromEntries(
-    Object.entries(headers).filter(
-      ([name]) => !own.has(name) && !name.startsWith('access-control-'),
-    ),
-  );
-  return { 'content-type': 'application/json', ...kept };
-}
-
-export function notEmulated(message: string, param?: string): ApiError {
-  const about = param === undefined ? {} : { param };
-  return new ApiError({
-    status: 501,
-    code: 'NotEmulated',
-    message,
-    rule: 'request/not-emulated',
-    ...about,
-  });
 }

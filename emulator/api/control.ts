@@ -12,6 +12,7 @@ import { type Connection, pathParams, rawPath, toResponse } from './http.ts';
 import type { Answer } from './input.ts';
 import { readJournal } from './journal.ts';
 import { getRule, listRules } from './ledger.ts';
+import { addSessionLog } from './logs.ts';
 import {
   create,
   health,
@@ -55,6 +56,7 @@ const HANDLERS: Record<string, Handler> = {
   releaseGate: release,
   setAgentReply: setReply,
   fireRoutine: fire,
+  addSessionLog,
   getJournal: (call) => readJournal(call, projectOf(call)),
   listSnapshots,
   takeSnapshot,
@@ -132,6 +134,7 @@ async function answer(
 }
 
 function admit(c: Controlled['c'], emulated: Emulated): void {
+  if (c.env?.own) return;
   if (!emulated.control)
     throw notFound('Control is off: this emulator was started with --no-control.', 'control/off');
   if (emulated.controlToken === undefined) return;

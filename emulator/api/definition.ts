@@ -3,7 +3,7 @@ import { unixSeconds } from '../clock.ts';
 import { checkInterval, readCron, type ScheduleProblem, zoneUnknown } from '../cron.ts';
 import { kindOf } from '../endpoint.ts';
 import { type ApiError, invalid, shown } from '../errors.ts';
-import { findAgent, latestVersion } from '../store/agents.ts';
+import { findAgent, newestVersion } from '../store/agents.ts';
 import type { Action, RoutineRow, Trigger } from '../store/routines.ts';
 import { readTimer } from '../timer.ts';
 import { isDueForHost } from '../work/firing.ts';
@@ -200,7 +200,7 @@ function checkAgent(world: World, name: string, field: string): void {
   const { switches } = world.profile;
   const param = `action.${field}`;
   const agent = findAgent(world.store, name);
-  const version = agent && latestVersion(world.store, agent);
+  const version = agent && newestVersion(world.store, agent);
   if (!version) {
     throw invalid(
       `There is no agent ${shown(name)} in project '${world.project}'. Create it first: POST /agents/${name}/versions.`,

@@ -1,32 +1,37 @@
 /** What is done to a world's work by control: fault plans, gates, replies, firings by hand. */
-import { operations } from '../../contracts/openapi.ts';
+import { operations, type SchemaValue } from '../../contracts/openapi.ts';
 import { isoInstant } from '../clock.ts';
 import { conflict, invalid, notFound, shown } from '../errors.ts';
 import { badDuration } from '../faults.ts';
 import type { Project } from '../projects.ts';
 import { withoutSecrets } from '../replies.ts';
+import { findAgent } from '../store/agents.ts';
 import { readPlan, writePlan, writeReply } from '../store/faults.ts';
 import { findRoutine } from '../store/routines.ts';
 import { fireByHand } from '../work/firing.ts';
 import { releaseGate } from '../work/withdraw.ts';
-import { notEmulated, readAgentName } from './agents.ts';
 import { readDuration, readInstant } from './clock.ts';
 import { type Controlled, controlTurn, projectOf } from './controlled.ts';
 import { type Answer, bodyAs } from './input.ts';
+import { readAgentName } from './versions.ts';
 
 export function setFaults(call: Controlled): Answer {
   const project = projectOf(call);
-  const { faults } = bodyAs('FaultPlanUpdate', call.body);
+  const faults = readPlanOf(call.body);
+  replacePlan(call, project, faults);
+  return { status: 200, body: { faults: viewPlan(project) } };
+}
+
+/** A plan that may be set, or the refusal that names its entry. */
+export function readPlanOf(body: unknown): readonly unknown[] {
+  const { faults } = bodyAs('FaultPlanUpdate', body);
   const known = new Set(
     operations()
       .filter(({ tag }) => tag !== 'Control')
       .map(({ operationId }) => operationId),
   );
   for (const [index, entry] of faults.entries()) {
-    if ('at' in entry) {
-      const message = "Faults at a transition are not emulated yet. Use 'agent' or 'operation'.";
-      throw notEmulated(message, `faults[${index}].at`);
-    }
+    if ('at' in entry) requireTransition(entry, `faults[${index}]`);
     if ('operation' in entry && !known.has(entry.operation)) {
       throw invalid(
         `There is no operation ${shown(entry.operation)}. Known are: ${[...known].join(', ')}.`,
@@ -42,8 +47,36 @@ export function setFaults(call: Controlled): Answer {
       bad.param,
       'fault/delay-is-a-duration',
     );
-  replacePlan(call, project, faults);
-  return { status: 200, body: { faults: viewPlan(project) } };
+  return faults;
+}
+
+/** What a plan may turn into something else: coming up, whose end is one of these. */
+const STRUCK: Record<string, readonly string[]> = {
+  version: ['creating'],
+  session: ['creating', 'idle'],
+};
+const STRUCK_ENDS = ['active', 'failed'];
+
+function requireTransition(
+  { of, from, to, error }: SchemaValue<'TransitionFaultEntry'>,
+  at: string,
+): void {
+  const refuse = (field: string, value: unknown, known: readonly string[]) =>
+    invalid(
+      `${at}.${field} cannot be ${shown(value)}. Use ${known.join(' or ')}.`,
+      `${at}.${field}`,
+      'fault/transition-known',
+    );
+  const states = Object.hasOwn(STRUCK, of) ? STRUCK[of] : undefined;
+  if (!states) throw refuse('of', of, Object.keys(STRUCK));
+  if (from !== undefined && !states.includes(from)) throw refuse('from', from, states);
+  if (!STRUCK_ENDS.includes(to)) throw refuse('to', to, STRUCK_ENDS);
+  if (error !== undefined && to !== 'failed')
+    throw invalid(
+      `${at}.error is of what fails. Leave it out, or write to: failed.`,
+      `${at}.error`,
+      'fault/transition-known',
+    );
 }
 
 export function replacePlan(call: Controlled, project: Project, faults: readonly unknown[]): void {
@@ -58,35 +91,77 @@ export function release(call: Controlled): Answer {
   const deliveries = controlTurn(call, project, 'releaseGate', () =>
     releaseGate(project.world, gate, project.engine),
   );
-  return {
-    status: 200,
-    body: { gate, released: deliveries + project.engine.waits.openGate(gate) },
-  };
+  const released = deliveries + project.engine.waits.openGate(gate);
+  // A name that is mistyped lets nobody go.
+  const gates = project.engine.holds.filter(({ kind }) => kind === 'gate');
+  const waiting = released === 0 ? { waiting: gates.map(({ what }) => what) } : {};
+  return { status: 200, body: { gate, released, ...waiting } };
 }
 
 export function setReply(call: Controlled): Answer {
   const project = projectOf(call);
   const agent = readAgentName(call.params.agent_name ?? '');
-  const reply = bodyAs('Reply', call.body);
-  if (reply.kind === 'model') {
-    throw notEmulated(
-      'Replies of kind model are not emulated yet. Use echo, script or forward.',
-      'kind',
-    );
-  }
-  if (reply.kind === 'forward' && !URL.canParse(reply.url))
+  const reply = readReply(call.body);
+  requireVariable(project, reply);
+  // Replay never calls out: it does without what is not written down.
+  const told = { ...call, body: withoutSecrets(call.body) };
+  controlTurn(told, project, 'setAgentReply', () => writeReply(project.world.store, agent, reply));
+  const exists = findAgent(project.world.store, agent) !== undefined;
+  return { status: 200, body: { agent, agent_exists: exists, reply: withoutKey(reply) } };
+}
+
+function requireVariable({ context }: Project, reply: SchemaValue<'Reply'>): void {
+  const name = reply.kind === 'model' ? reply.api_key_env : undefined;
+  if (name === undefined || context.outside.hasVariable?.(name) !== false) return;
+  throw invalid(
+    `api_key_env names the variable ${name}, which is not set where the emulator runs. Set it and start the emulator again.`,
+    'api_key_env',
+    'reply/model-key-one-way',
+  );
+}
+
+/** A key is shown to nobody, not even to whom it came from. */
+function withoutKey(reply: SchemaValue<'Reply'>): unknown {
+  return 'api_key' in reply ? withoutSecrets(reply) : reply;
+}
+
+/** A reply that may be set, or the refusal that names its field. */
+export function readReply(written: unknown): SchemaValue<'Reply'> {
+  const reply = bodyAs('Reply', written);
+  if ('url' in reply && !URL.canParse(reply.url))
     throw invalid(
       `url is ${shown(reply.url)}, which is no address. Write one such as http://127.0.0.1:8088.`,
       'url',
       'reply/url-is-http',
     );
-  for (const [index, turn] of (reply.kind === 'script' ? reply.turns : []).entries())
+  if ('url' in reply) requireBase(reply.url);
+  if (reply.kind === 'model' && reply.api_key !== undefined && reply.api_key_env !== undefined)
+    throw invalid(
+      'A model has one key. Write api_key or api_key_env, not both.',
+      'api_key_env',
+      'reply/model-key-one-way',
+    );
+  for (const [index, turn] of (reply.kind === 'script' ? reply.turns : []).entries()) {
+    const at = `turns[${index}]`;
     if ('accepted' in turn)
-      readDuration(turn.accepted.after, `turns[${index}].accepted.after`, 'reply/turn-known');
-  // Replay never calls out: it does without what is not written down.
-  const told = { ...call, body: withoutSecrets(call.body) };
-  controlTurn(told, project, 'setAgentReply', () => writeReply(project.world.store, agent, reply));
-  return { status: 200, body: { agent, reply } };
+      readDuration(turn.accepted.after, `${at}.accepted.after`, 'reply/turn-known');
+    if ('every' in turn) readDuration(turn.every, `${at}.every`, 'reply/turn-known');
+  }
+  return reply;
+}
+
+const OPERATION_AT_END = /\/(?:responses|invocations|chat\/completions)\/*$/;
+
+/** The path of an operation is added to a reply's address, whichever is called. */
+function requireBase(url: string): void {
+  const { origin, pathname } = new URL(url);
+  const base = pathname.replace(OPERATION_AT_END, '');
+  if (base === pathname) return;
+  throw invalid(
+    `url ends with ${pathname.slice(base.length)}, which is added to it for each call. Write ${origin}${base}.`,
+    'url',
+    'reply/url-is-http',
+  );
 }
 
 export function fire(call: Controlled): Answer {

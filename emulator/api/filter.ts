@@ -18,7 +18,7 @@ const COLUMNS: Record<string, string> = {
   trigger_name: 'trigger_name',
   attempt_source: 'attempt_source',
   dispatch_id: 'dispatch_id',
-  response_id: 'response_id',
+  response_id: "CASE phase WHEN 'completed' THEN coalesce(response_id, correlation_id) END",
   action_correlation_id: 'correlation_id',
   task_id: 'task_id',
   error_type: 'error_type',

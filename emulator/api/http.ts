@@ -9,7 +9,17 @@ import type { Answer } from './input.ts';
 export interface Connection {
   /** The plan has struck already: replay reads that from the journal. */
   replayed?: boolean;
-  incoming?: { socket?: { encrypted?: boolean; destroy(): void; resetAndDestroy?(): void } };
+  /** This process asks for itself, to apply its configuration: control lets it in, and the plan spares it. */
+  own?: boolean;
+  incoming?: {
+    socket?: {
+      encrypted?: boolean;
+      destroy(): void;
+      /** After what is written has left. */
+      destroySoon(): void;
+      resetAndDestroy?(): void;
+    };
+  };
 }
 
 export type AppContext = Context<{ Bindings: Connection }>;
@@ -49,9 +59,10 @@ export class Disconnected extends TypeError {
 }
 
 export function toResponse(answer: Answer, now: number, id: string): Response {
-  const { status, body, text } = answer;
+  const { status, body, text, stream } = answer;
   // A plain object: node-server writes it as it is, and need not read a Headers back.
   const headers = { ...answer.headers, 'x-foundrite-now': isoInstant(now), 'x-request-id': id };
+  if (stream !== undefined) return new Response(stream, { status, headers });
   if (text === undefined && body !== undefined)
     return new Response(JSON.stringify(body), {
       status,
@@ -59,6 +70,25 @@ export function toResponse(answer: Answer, now: number, id: string): Response {
     });
   const empty = text === undefined || text === '' || [204, 205, 304].includes(status);
   return new Response(empty ? null : text, { status, headers });
+}
+
+/** Hop-by-hop headers and lengths belong to the connection that they came on. */
+export function passedOn(headers: Record<string, string>): Record<string, string> {
+  const own = new Set([
+    'connection',
+    'content-length',
+    'content-encoding',
+    'transfer-encoding',
+    'keep-alive',
+    'date',
+  ]);
+  // Which pages may read an answer is for --cors to say.
+  const kept = Object.fromEntries(
+    Object.entries(headers).filter(
+      ([name]) => !own.has(name) && !name.startsWith('access-control-'),
+    ),
+  );
+  return { 'content-type': 'application/json', ...kept };
 }
 
 /** The decoded parameters of a path, read off the raw segments: whatever a name holds, it is decoded once. */

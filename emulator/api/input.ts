@@ -1,7 +1,7 @@
 /** What a handler is given, and what it answers. Everything is parsed here, at the edge; inside, nothing is checked again. */
 import { parse, type SchemaName, type SchemaValue } from '../../contracts/openapi.ts';
 import { type Instant, isoSeconds, unixSeconds } from '../clock.ts';
-import { invalid, shown } from '../errors.ts';
+import { type ApiError, invalid, shown } from '../errors.ts';
 import type { Project } from '../projects.ts';
 
 export interface Input {
@@ -12,9 +12,31 @@ export interface Input {
   headers: Headers;
   /** Parsed JSON; undefined when there was no body. */
   body: unknown;
+  /** The body as it came, where the operation takes one that is no JSON. */
+  bytes: Buffer | undefined;
+  /** The parts of a form by their names; undefined where `bytes` are no form. */
+  parts?: Map<string, Buffer> | undefined;
   /** The address that the client used, for links. */
   url: string;
 }
+
+/** What an operation of kind `call` is given. */
+export interface CallInput extends Input {
+  /** Aborted when the client goes away. */
+  readonly gone: AbortSignal;
+  /**
+   * The turn in which the call begins, which writes its line, of this number. What is refused by a throw has not begun. How one
+   * goes on that ends later is a line of kind `given`: replay takes it from there, and does not call `later`.
+   */
+  begin(work: (line: number) => Beginning): Answer | Promise<Answer>;
+}
+
+/** What comes of a call in its first turn. */
+export type Beginning =
+  | { answer: Answer }
+  /** A refusal that leaves something behind. */
+  | { refused: ApiError }
+  | { later(): Promise<Answer> };
 
 export interface Answer {
   status: number;
@@ -23,16 +45,9 @@ export interface Answer {
   headers?: Record<string, string>;
   /** Already encoded, with its own content type in `headers`. */
   text?: string;
+  /** Bytes that leave as they are made, with their content type in `headers`; cancelled when the client goes away. */
+  stream?: ReadableStream<Uint8Array>;
 }
-
-/** How an operation treats the world. */
-export type OperationKind =
-  /** Changes nothing: a repeated one may be a wait. */
-  | 'read'
-  /** One turn. */
-  | 'write'
-  /** Does its own turns, and may wait for something outside. */
-  | 'call';
 
 export interface Subject {
   name: string;
@@ -40,16 +55,32 @@ export interface Subject {
   triggers: boolean;
 }
 
-export interface Operation {
+/**
+ * How an operation treats the world: a read changes nothing, and a repeated one may be a wait; a write is one turn; a call does
+ * its own turns, and may wait for something outside.
+ */
+export type Operation = OperationShape &
+  ({ kind: 'read' | 'write'; handle: Handle } | { kind: 'call'; handle: Handle<CallInput> });
+
+export type Handle<Given extends Input = Input> = (input: Given) => Answer | Promise<Answer>;
+
+interface OperationShape {
   /** As in openapi.yaml. */
   id: string;
   method: 'GET' | 'PUT' | 'POST' | 'DELETE' | 'PATCH';
   /** Below the project, with `:name` parameters, e.g. `/routines/:routine_name`. */
   path: string;
+  /** Another path under which an older generation knows it. */
+  alias?: string;
   /** What follows the last `:` of the raw last segment. */
   verb?: string;
-  kind: OperationKind;
-  handle(input: Input): Answer | Promise<Answer>;
+  /**
+   * `json` by default; `bytes` are read as they are, and so is `either` unless its content type is JSON. `form` is JSON
+   * unless its content type is multipart/form-data.
+   */
+  body?: 'json' | 'bytes' | 'either' | 'form';
+  /** Of a body that is no JSON; one with more is refused, and never held. */
+  bodyMax?: { bytes: number; rule: string };
   /** For a read: whose pending work may change this answer. Without one it is no wait, however often it is asked. */
   subject?(input: Input, answer: Answer): Subject | undefined;
 }
@@ -75,6 +106,18 @@ export function bodyAs<Name extends SchemaName>(
   );
 }
 
+/** Whether a parameter of the query is true; false without it. */
+export function readFlag(input: Input, name: 'force' | 'include_drafts' | 'recursive'): boolean {
+  const text = input.query.get(name);
+  if (text === null || text === '') return false;
+  if (/^(?:true|false)$/i.test(text)) return text.toLowerCase() === 'true';
+  throw invalid(
+    `'${name}' cannot be ${shown(text)}. Use true or false.`,
+    name,
+    'agent/flag-is-boolean',
+  );
+}
+
 export interface Page {
   /** What the first generation calls the cursor of this list (contract/routines.md 5.1). */
   token: 'continuationToken' | 'nextPageToken';
@@ -86,24 +129,24 @@ export interface Page {
 /** Paging as contract/routines.md 3.1 and 5: unknown and empty parameters are ignored. */
 export function readPage(input: Input, token: Page['token']): Page {
   const { switches, settings } = input.project.world.profile;
-  const order = input.query.get('order') || switches.default_order;
-  if (order !== 'asc' && order !== 'desc') {
-    throw invalid(
-      `'order' cannot be ${shown(order)}. Use asc or desc.`,
-      'order',
-      'list/order-known',
-    );
-  }
-  const limit = readLimit(input.query.get('limit'), switches.limit_out_of_range, settings);
-  return { token, limit, order, after: input.query.get('after') || undefined };
+  return {
+    token,
+    order: readOrder(input, switches.default_order),
+    limit: readLimit(input, settings.page_default),
+    after: input.query.get('after') || undefined,
+  };
 }
 
-function readLimit(
-  text: string | null,
-  outOfRange: string,
-  settings: { page_default: number; page_max: number },
-): number {
-  if (text === null || text === '') return settings.page_default;
+export function readOrder(input: Input, otherwise: 'asc' | 'desc'): 'asc' | 'desc' {
+  const order = input.query.get('order') || otherwise;
+  if (order === 'asc' || order === 'desc') return order;
+  throw invalid(`'order' cannot be ${shown(order)}. Use asc or desc.`, 'order', 'list/order-known');
+}
+
+export function readLimit(input: Input, otherwise: number): number {
+  const { switches, settings } = input.project.world.profile;
+  const text = input.query.get('limit');
+  if (text === null || text === '') return otherwise;
   const limit = Number(text);
   if (!/^-?\d{1,15}$/.test(text))
     throw invalid(
@@ -112,7 +155,7 @@ function readLimit(
       'list/limit-1-to-100',
     );
   if (limit >= 1 && limit <= settings.page_max) return limit;
-  if (outOfRange === 'refuse') {
+  if (switches.limit_out_of_range === 'refuse') {
     throw invalid(
       `'limit' cannot be ${limit}. Use a whole number from 1 to ${settings.page_max}.`,
       'limit',

@@ -5,13 +5,21 @@ import type { Emulated } from '../emulator.ts';
 import { ApiError } from '../errors.ts';
 import { altered, type Fault, injectedBody } from '../faults.ts';
 import type { Project } from '../projects.ts';
-import { cutBody } from '../store/journal.ts';
 import { choose, type Route, requireToken, requireVersionAndHeader } from './admit.ts';
-import { passedOn } from './agents.ts';
-import { readJson, readText } from './body.ts';
+import { isRaw, readBytes, readJson, readParts, readText } from './body.ts';
 import { readProjectName } from './controlled.ts';
-import { type AppContext, Disconnected, decode, rawPath, requestId, toResponse } from './http.ts';
-import type { Answer, Input, Operation, Subject } from './input.ts';
+import {
+  type AppContext,
+  Disconnected,
+  decode,
+  passedOn,
+  rawPath,
+  requestId,
+  toResponse,
+} from './http.ts';
+import type { Answer, CallInput, Handle, Input, Subject } from './input.ts';
+import { journal, type Requested } from './request-line.ts';
+import { onConnection, streamThrough } from './stream.ts';
 
 /** How many repeated reads are remembered per world. */
 const READS_MAX = 1_000;
@@ -38,21 +46,35 @@ export function answerOperation(
     query,
     headers: c.req.raw.headers,
     body: undefined,
+    bytes: undefined,
     url: c.req.url,
   };
   // What needs no waiting is answered at once: the socket then takes its short way.
   const answer = (text: string): Response | Promise<Response> => {
     const request: Requested = { c, operation, input, text, principal };
-    const struck = c.env?.replayed ? undefined : strike(project, operation.id);
+    const spared = c.env?.replayed || c.env?.own;
+    const struck = spared ? undefined : strike(project, operation.id);
     const given = struck ? throughOwnFault(struck, request) : perform(request);
     if (given instanceof Promise) project.answering += 1;
-    const respond = (one: Answer) => toResponse(one, world.now, requestId(c.req.raw));
+    const respond = (one: Answer) => toResponse(connected(c, one), world.now, requestId(c.req.raw));
     if (!(given instanceof Promise)) return respond(given);
     return given.then(respond).finally(() => {
       project.answering -= 1;
     });
   };
-  return c.req.method === 'GET' ? answer('') : readText(c).then(answer);
+  if (c.req.method === 'GET') return answer('');
+  if (!isRaw(c, operation)) return readText(c).then(answer);
+  return readBytes(c, operation.bodyMax).then((bytes) => {
+    input.bytes = bytes;
+    if (operation.body === 'form')
+      input.parts = readParts(bytes, input.headers.get('content-type') ?? '');
+    return answer('');
+  });
+}
+
+function connected(c: AppContext, answer: Answer): Answer {
+  const { stream } = answer;
+  return stream === undefined ? answer : { ...answer, stream: onConnection(c, stream) };
 }
 
 /**
@@ -70,36 +92,28 @@ export function strike({ world, faults }: Project, operation: string): Fault | u
   });
 }
 
-interface Requested {
-  c: AppContext;
-  operation: Operation;
-  input: Input;
-  text: string;
-  principal: string;
-}
-
 function perform(request: Requested): Answer | Promise<Answer> {
   const { operation, input } = request;
   requireVersionAndHeader(input, operation);
   switch (operation.kind) {
     case 'read':
-      return read(request);
+      return read(request, operation.handle);
     case 'write':
-      return write(request);
+      return write(request, operation.handle);
     case 'call':
-      return callOut(request);
+      return callOut(request, operation.handle);
   }
 }
 
 /** One turn: the change and its journal line. A refusal changes nothing, and is journaled too. */
-function write(request: Requested): Answer {
-  const { operation, input, text } = request;
+function write(request: Requested, handle: Handle): Answer {
+  const { input, text } = request;
   const { world } = input.project;
   try {
     return world.turn(() => {
       const line = world.reserveLine();
       input.body = readJson(text);
-      const answer = operation.handle(input) as Answer;
+      const answer = handle(input) as Answer;
       journal(request, answer.status, undefined, line);
       return answer;
     });
@@ -109,60 +123,69 @@ function write(request: Requested): Answer {
   }
 }
 
-async function callOut(request: Requested): Promise<Answer> {
-  const { operation, input, text } = request;
+/** A call writes its line in the turn in which it begins, or, when nothing begins, in one of its own. */
+function callOut(request: Requested, handle: Handle<CallInput>): Answer | Promise<Answer> {
+  const { c, input, text } = request;
   const { world } = input.project;
+  let begun = false;
+  const begin: CallInput['begin'] = (work) => {
+    const beginning = world.turn(() => {
+      const line = world.reserveLine();
+      const first = work(line);
+      const refused = 'refused' in first ? first.refused : undefined;
+      journal(request, 'answer' in first ? first.answer.status : refused?.status, refused, line);
+      return first;
+    });
+    begun = true;
+    if ('answer' in beginning) return beginning.answer;
+    if ('refused' in beginning) throw beginning.refused;
+    if (c.env?.replayed) throw new Disconnected();
+    return beginning.later();
+  };
+  const answered = (answer: Answer): Answer => {
+    if (!begun) world.turn(() => journal(request, answer.status));
+    return answer;
+  };
+  const failed = (error: unknown): never => {
+    if (!begun && error instanceof ApiError)
+      world.turn(() => journal(request, error.status, error));
+    throw error;
+  };
   try {
     input.body = readJson(text);
-    const answer = await operation.handle(input);
-    world.turn(() => journal(request, answer.status));
-    return answer;
+    // Its signal is made when it is asked for, which most calls do not.
+    const call: CallInput = {
+      ...input,
+      begin,
+      get gone() {
+        return c.req.raw.signal;
+      },
+    };
+    const answer = handle(call);
+    return answer instanceof Promise ? answer.then(answered, failed) : answered(answer);
   } catch (error) {
-    if (error instanceof ApiError) world.turn(() => journal(request, error.status, error));
-    throw error;
+    return failed(error);
   }
-}
-
-function journal(request: Requested, status: number, error?: ApiError, line?: number): void {
-  const { c, operation, input, text, principal } = request;
-  const { world } = input.project;
-  const data: Record<string, unknown> = { operation: operation.id, params: input.params };
-  if (input.query.size > 0) data.query = Object.fromEntries(input.query);
-  const cut = cutBody(text);
-  if (cut !== undefined) Object.assign(data, { raw: cut, cut: text.length });
-  else if (input.body !== undefined) data.body = input.body;
-  else if (text !== '') data.raw = text;
-  const features = input.headers.get('foundry-features');
-  if (features !== null) data.headers = { 'foundry-features': features };
-  data.status = status;
-  if (error) Object.assign(data, { code: error.code, rule: error.rule });
-  if (input.project.engine.advancing) data.interleaved = true;
-  const extra: Record<string, unknown> = {
-    tls: c.env?.incoming?.socket?.encrypted === true,
-    principal,
-  };
-  const userAgent = input.headers.get('user-agent');
-  const clientRequestId = input.headers.get('x-ms-client-request-id');
-  if (userAgent !== null) extra.user_agent = userAgent;
-  if (clientRequestId !== null) extra.client_request_id = clientRequestId;
-  const routine = input.params.routine_name;
-  const about = routine === undefined ? {} : { routine };
-  world.record({ kind: 'request', data, extra, ...about }, line);
 }
 
 /**
  * A read. With skip, one that would tell its caller nothing new is a wait: the world moves from due instant to due instant
  * of its subject until the answer differs, at most `skip_max`.
  */
-function read(request: Requested): Answer | Promise<Answer> {
+function read(request: Requested, handle: Handle): Answer | Promise<Answer> {
   const { c, operation, input } = request;
-  const answer = operation.handle(input) as Answer;
+  const answer = handle(input) as Answer;
   const subject = input.project.world.skip ? operation.subject?.(input, answer) : undefined;
   const wait = subject !== undefined && c.req.header('x-foundrite-peek') === undefined;
-  return wait ? readOn(request, answer, subject) : answer;
+  return wait ? readOn(request, handle, answer, subject) : answer;
 }
 
-async function readOn(request: Requested, first: Answer, subject: Subject): Promise<Answer> {
+async function readOn(
+  request: Requested,
+  handle: Handle,
+  first: Answer,
+  subject: Subject,
+): Promise<Answer> {
   const { c, operation, input, principal } = request;
   const { world, engine, reads } = input.project;
   let answer = first;
@@ -173,7 +196,7 @@ async function readOn(request: Requested, first: Answer, subject: Subject): Prom
     const from = world.now;
     const notAfter = from + world.profile.settings.skip_max;
     while (said === last && (await engine.waits.follow(subject, notAfter))) {
-      answer = operation.handle(input) as Answer;
+      answer = handle(input) as Answer;
       said = fingerprint(answer);
     }
     if (world.now > from)
@@ -201,6 +224,13 @@ async function throughOwnFault(fault: Fault, request: Requested): Promise<Answer
     await wait;
     if (world.epoch !== epoch || engine.closed) hangUp(request);
   };
+  const streamed = (answer: Answer, stream: ReadableStream<Uint8Array>): Answer => {
+    const what = `The stream of ${operation.id} (fault ${fault.kind})`;
+    const wait = (ms: number, signal: AbortSignal) =>
+      held(engine.waits.reach(world.now + ms, what, signal));
+    const headers = { ...answer.headers, 'x-foundrite-body-by': 'fault' };
+    return { ...answer, headers, stream: streamThrough(fault, stream, wait) };
+  };
   const late = (ms: number, why: string) =>
     held(engine.waits.reach(world.now + ms, `The answer to ${operation.id} (fault ${why})`));
   if (fault.delayMs > 0) await late(fault.delayMs, 'delay');
@@ -221,7 +251,8 @@ async function throughOwnFault(fault: Fault, request: Requested): Promise<Answer
       return hangUp(request);
     case 'lose_response':
       try {
-        await perform(request);
+        const answer = await perform(request);
+        if (answer.stream !== undefined) return streamed(answer, answer.stream);
       } catch (error) {
         // A refusal is an answer too, and is lost like any other.
         if (!(error instanceof ApiError)) throw error;
@@ -231,6 +262,7 @@ async function throughOwnFault(fault: Fault, request: Requested): Promise<Answer
     case 'garble':
     case 'rewrite': {
       const answer = await perform(request);
+      if (answer.stream !== undefined) return streamed(answer, answer.stream);
       const text = answer.text ?? (answer.body === undefined ? '' : JSON.stringify(answer.body));
       if (fault.kind === 'slow_body') {
         const waitMs = Math.ceil(Buffer.byteLength(text) / fault.bytes) * fault.everyMs;

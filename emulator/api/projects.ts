@@ -11,7 +11,7 @@ import {
   SWITCHES,
 } from '../profile.ts';
 import type { Project } from '../projects.ts';
-import { SETTINGS } from '../settings.ts';
+import { defaultSettings } from '../settings.ts';
 import { listStuck } from '../store/due.ts';
 import { freeQueued, freeWorkers } from '../work/delivery.ts';
 import { readInstant, viewClock } from './clock.ts';
@@ -96,8 +96,9 @@ function changedSwitches(profile: Profile): Record<string, string> {
 
 function changedSettings(profile: Profile): Record<string, number | string> {
   const settings = Object.entries(profile.settings);
+  const defaults = defaultSettings(profile.name);
   return Object.fromEntries(
-    settings.filter(([key, value]) => SETTINGS[key as keyof typeof SETTINGS].default !== value),
+    settings.filter(([key, value]) => defaults[key as keyof typeof defaults] !== value),
   );
 }
 

@@ -187,7 +187,7 @@ export function viewRun(row: RunRow, world: World, style: InstantStyle): Record<
     ended_at: instant(row.ended_at),
     dispatch_id: row.dispatch_id,
     action_correlation_id: row.correlation_id,
-    response_id: row.response_id,
+    response_id: row.phase === 'completed' ? (row.response_id ?? row.correlation_id) : null,
     task_id: row.task_id,
     error_status_code: row.error_status,
     error_type: row.error_type,

@@ -56,6 +56,21 @@ export function cancelDue(store: Store, ref: string): void {
   store.sql('DELETE FROM due WHERE ref = ?').run(ref);
 }
 
+/** Only that of the rows of a ref which has this subject. */
+export function cancelDueOf(store: Store, ref: string, subject: string): void {
+  store.sql('DELETE FROM due WHERE ref = ? AND subject = ?').run(ref, subject);
+}
+
+export function cancelDueOfKind(store: Store, kind: string): void {
+  store.sql('DELETE FROM due WHERE kind = ?').run(kind);
+}
+
+/** When the first row of a ref is due. */
+export function dueAtOf(store: Store, ref: string): Instant | undefined {
+  const row = store.sql('SELECT min(due_at) AS at FROM due WHERE ref = ?').get(ref);
+  return (row as { at: Instant | null }).at ?? undefined;
+}
+
 export function nextDue(store: Store): DueRow | undefined {
   return store.sql('SELECT * FROM due ORDER BY due_at, class, seq LIMIT 1').get() as
     | DueRow

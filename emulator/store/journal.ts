@@ -1,4 +1,5 @@
 /** The ordered record of all turns. `data` is canonical: it depends on what was asked and the seed alone; `extra` does not. */
+import { createHash } from 'node:crypto';
 import type { Instant } from '../clock.ts';
 import type { Store } from './store.ts';
 
@@ -39,6 +40,12 @@ export function cutBody(text: string): string | undefined {
     .subarray(0, BODY_MAX)
     .toString()
     .replace(/\uFFFD$/, '');
+}
+
+/** What the journal keeps of bytes: all of them, or how many there were and their digest. */
+export function cutBytes(bytes: Buffer): Record<string, unknown> {
+  if (bytes.length <= BODY_MAX) return { base64: bytes.toString('base64') };
+  return { cut: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
 }
 
 export function addLine(store: Store, row: JournalRow): void {

@@ -66,6 +66,7 @@ export interface RunRow {
   correlation_id: string;
   task_id: string;
   client_request_id: string | null;
+  /** What a completed run's agent said where that is not `correlation_id`, which it mostly is. */
   response_id: string | null;
   error_status: number | null;
   error_type: string | null;
@@ -171,7 +172,7 @@ export function markCompleted(
   store: Store,
   seq: number,
   endedAt: Instant,
-  responseId: string,
+  responseId: string | null,
 ): void {
   store
     .sql("UPDATE run SET phase = 'completed', ended_at = ?, response_id = ? WHERE seq = ?")

@@ -17,17 +17,23 @@ import type { Database, Statement } from 'better-sqlite3';
 import { makeFolder } from '../folder.ts';
 import { AGENT_TABLES } from './agents.ts';
 import { ATTEMPT_TABLES } from './attempts.ts';
+import { CODE_TABLES } from './code.ts';
+import { CONVERSATION_TABLES } from './conversations.ts';
 import { DUE_TABLES } from './due.ts';
 import { FAULT_TABLES } from './faults.ts';
 import { JOURNAL_TABLES } from './journal.ts';
+import { RESPONSE_TABLES } from './responses.ts';
 import { ROUTINE_TABLES } from './routines.ts';
 import { RUN_TABLES } from './runs.ts';
+import { SESSION_FILE_TABLES } from './session-files.ts';
+import { SESSION_LOG_TABLES } from './session-logs.ts';
+import { SESSION_TABLES } from './sessions.ts';
 import { WORLD_TABLES } from './world.ts';
 
 const require = createRequire(import.meta.url);
 
 /** Raised whenever a table changes; a file of another version is refused by name. */
-export const STORE_VERSION = 1;
+export const STORE_VERSION = 2;
 
 const TABLES = [
   WORLD_TABLES,
@@ -37,7 +43,13 @@ const TABLES = [
   RUN_TABLES,
   ATTEMPT_TABLES,
   AGENT_TABLES,
+  CODE_TABLES,
+  RESPONSE_TABLES,
+  CONVERSATION_TABLES,
   FAULT_TABLES,
+  SESSION_TABLES,
+  SESSION_LOG_TABLES,
+  SESSION_FILE_TABLES,
 ];
 
 /** A folder, file or disk that cannot be used, with what to do: the command line ends with 14, an answer is 507. */

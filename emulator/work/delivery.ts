@@ -4,12 +4,15 @@ import type { DueHandler } from '../batch.ts';
 import type { Call } from '../calls.ts';
 import { type Instant, isoInstant } from '../clock.ts';
 import type { AgentCall } from '../downstream.ts';
-import { callAgent, type Forward } from '../endpoint.ts';
+import { kindOf, requireStillReached } from '../endpoint.ts';
 import type { Engine } from '../engine.ts';
-import { type Arrival, type Fault, type FaultPlan, throughFault } from '../faults.ts';
+import type { FaultPlan } from '../fault-plan.ts';
+import { type Arrival, type Fault, throughFault } from '../faults.ts';
+import type { Outside } from '../outside.ts';
 import type { Profile } from '../profile.ts';
 import { answerId } from '../replies.ts';
 import { nextStep, type Outcome, outcomesNamed, type RetryPolicy } from '../retry.ts';
+import { findAgent, newestVersion } from '../store/agents.ts';
 import {
   type AttemptRow,
   addAttempt,
@@ -31,11 +34,14 @@ import {
   type RunRow,
 } from '../store/runs.ts';
 import type { World } from '../world.ts';
+import { answer, type Begun, begin, logCall, refusalOf, type Told } from './answer.ts';
+import { type Kept, keep } from './responses.ts';
+import { type SandboxWait, sandboxWait, sessionNotReady } from './session-access.ts';
 
 export interface DeliveryContext {
   engine: Engine;
   faults: FaultPlan;
-  forward: Forward;
+  outside: Outside;
 }
 
 /** A profile is replaced and never changed, so that its policy is read once, not for each attempt. */
@@ -115,7 +121,8 @@ function openAttempt(world: World, item: DueRow, context: DeliveryContext): Call
   const number = run.attempts + 1;
   const seq = addAttempt(world.store, run.seq, number, world.now);
   markDispatching(world.store, run.seq, world.now, number);
-  const struck = context.faults.ofAttempt(world.draw, run.agent, protocolOf(run), run.id, number);
+  const call = requestOf(run);
+  const struck = context.faults.ofAttempt(world.draw, run.agent, call.protocol, run.id, number);
   if (struck) {
     const { fault, ordinal } = struck;
     world.record({
@@ -125,13 +132,8 @@ function openAttempt(world: World, item: DueRow, context: DeliveryContext): Call
       data: { agent: run.agent, attempt: number, entry: ordinal, fault: shownFault(fault) },
     });
   }
-  return callOf(world, run, { seq, number, started_at: world.now }, struck?.fault, context);
-}
-
-function protocolOf(run: RunRow): AgentCall['protocol'] {
-  return (JSON.parse(run.action) as Delivery).type === 'invoke_agent_invocations_api'
-    ? 'invocations'
-    : 'responses';
+  const attempt = { seq, number, started_at: world.now };
+  return callOf(world, run, { attempt, call, fault: struck?.fault }, context);
 }
 
 function shownFault(fault: Fault): string {
@@ -140,38 +142,95 @@ function shownFault(fault: Fault): string {
 
 type OpenAttempt = Pick<AttemptRow, 'seq' | 'number' | 'started_at'>;
 
+/** Faults of calls that never arrive. */
+const NOT_ARRIVING: readonly Fault['kind'][] = ['status', 'timeout', 'disconnect', 'gate'];
+
+/** What goes out, and what happens to it on its way. */
+interface Outgoing {
+  attempt: OpenAttempt;
+  call: AgentCall;
+  fault: Fault | undefined;
+}
+
+/** A call, which reaches its agent in this turn unless a fault has it otherwise. */
 function callOf(
   world: World,
   run: RunRow,
-  attempt: OpenAttempt,
-  fault: Fault | undefined,
+  { attempt, call, fault }: Outgoing,
   context: DeliveryContext,
 ): Call {
   // A call that a gate held goes on within what is left of its ceiling.
   const deadline = attempt.started_at + world.profile.settings.attempt_timeout;
   const from = world.now;
   const ceilingMs = deadline - from;
-  let sent: SentCall | undefined;
+  const arrives = fault === undefined || !NOT_ARRIVING.includes(fault.kind);
+  const begun = arrives ? beginOrRefuse(world, call, context) : undefined;
+  const waits = begun !== undefined && 'heard' in begun ? waitOf(world, begun) : undefined;
+  let told: Told | undefined;
   return {
     order: attempt.seq,
     subject: subjectOf(run.routine),
     deadline,
     start: () =>
       throughFault(fault, ceilingMs, () => {
-        const call = requestOf(run);
-        sent = sentCall(call);
-        return callAgent(world, call, context.forward, ceilingMs);
+        if (begun === undefined || 'kind' in begun) return begun ?? { kind: 'timeout' };
+        if (waits?.inVain) return afterWait({ kind: 'timeout' }, waits, ceilingMs);
+        const telling = answer(world, begun, context.outside, ceilingMs);
+        const heard = (one: Told): Arrival => {
+          told = one;
+          return afterWait(one.arrival, waits, ceilingMs);
+        };
+        return telling instanceof Promise ? telling.then(heard) : heard(telling);
       }),
-    settle: (arrival, real) =>
-      settle(
-        world,
-        run,
-        attempt,
-        lateFrom(arrival as Arrival, from - attempt.started_at),
-        { sent, real },
-        context,
-      ),
+    settle: (arrival, real) => {
+      const late = lateFrom(arrival as Arrival, from - attempt.started_at);
+      const inTime = waits === undefined || waits.ms <= ceilingMs;
+      const left: Left = {
+        ...(arrives ? { sent: sentCall(call) } : {}),
+        ...(told?.kept === undefined || !inTime ? {} : { kept: told.kept }),
+        ...(waits === undefined || !inTime ? {} : { waits }),
+      };
+      // A sandbox that comes up first has nothing to leave before.
+      if (left.kept !== undefined && waits === undefined) {
+        keep(world, left.kept);
+        delete left.kept;
+      }
+      if (told?.arrival.kind === 'answered' && begun !== undefined && 'reached' in begun)
+        logCall(world, begun, told.arrival.status);
+      settle(world, run, attempt, late, { left, real }, context);
+    },
   };
+}
+
+/** What a call leaves in its world: what the journal tells of it, and what is kept of its answer. */
+interface Left {
+  sent?: SentCall;
+  kept?: Kept;
+  /** What comes first: without its sandbox a call has not reached its agent. */
+  waits?: SandboxWait;
+}
+
+function waitOf(world: World, { waitMs, reached, call }: Begun): SandboxWait | undefined {
+  if (waitMs === 0) return undefined;
+  return sandboxWait(world, reached.agent.key, call.sessionId ?? '', waitMs);
+}
+
+function beginOrRefuse(world: World, call: AgentCall, context: DeliveryContext): Begun | Arrival {
+  try {
+    const begun = begin(world, context.faults, call);
+    return begun.failed ? refusalOf(sessionNotReady(begun.call.sessionId ?? '')) : begun;
+  } catch (error) {
+    return refusalOf(error);
+  }
+}
+
+/** A sandbox that is not there yet holds the answer up, and may take longer than the caller waits. */
+function afterWait(arrival: Arrival, waits: SandboxWait | undefined, ceilingMs: number): Arrival {
+  if (waits === undefined) return arrival;
+  if (waits.ms > ceilingMs)
+    return { kind: 'later', afterMs: ceilingMs, outcome: { kind: 'timeout' } };
+  if (arrival.kind === 'later' || arrival.kind === 'held') return arrival;
+  return { kind: 'later', afterMs: waits.ms, outcome: arrival };
 }
 
 /** Delays count from the call; an attempt's instants from its start. */
@@ -180,27 +239,22 @@ function lateFrom(arrival: Arrival, startedMs: number): Arrival {
 }
 
 /** What the agent receives (contract/routines.md 9.6): its shape is assumed. */
-export function requestOf(run: RunRow): AgentCall {
+function requestOf(run: RunRow): AgentCall {
   const delivery = JSON.parse(run.action) as Delivery;
-  if (delivery.type === 'invoke_agent_invocations_api') {
-    return {
-      agent: run.agent,
-      protocol: 'invocations',
-      body: JSON.stringify(delivery.input === undefined ? {} : delivery.input),
-      requestId: run.dispatch_id,
-      sessionId: delivery.session_id,
-    };
-  }
-  const body: Record<string, unknown> = {
-    input: delivery.input === undefined ? '' : delivery.input,
-  };
-  if (delivery.conversation !== undefined) body.conversation = { id: delivery.conversation };
-  return {
+  const { input, conversation, session_id: sessionId } = delivery;
+  const call = {
     agent: run.agent,
-    protocol: 'responses',
-    body: JSON.stringify(body),
+    route: 'delivery',
     requestId: run.dispatch_id,
-  };
+    answerId: run.correlation_id,
+  } as const;
+  if (delivery.type === 'invoke_agent_invocations_api') {
+    const body = JSON.stringify(input === undefined ? {} : input);
+    return { ...call, protocol: 'invocations', body, sessionId };
+  }
+  const body: Record<string, unknown> = { input: input === undefined ? '' : input };
+  if (conversation !== undefined) body.conversation = { id: conversation };
+  return { ...call, protocol: 'responses', body: JSON.stringify(body), conversation };
 }
 
 /** A call that reached its agent, as the journal tells it. */
@@ -214,7 +268,8 @@ interface SentCall {
   cut?: number;
 }
 
-function sentCall({ agent, protocol, body, requestId, sessionId }: AgentCall): SentCall {
+function sentCall({ agent, protocol, body: given, requestId, sessionId }: AgentCall): SentCall {
+  const body = String(given);
   const cut = cutBody(body);
   return {
     agent,
@@ -239,7 +294,7 @@ function settle(
   run: RunRow,
   attempt: OpenAttempt,
   arrival: Arrival,
-  { sent, real }: { sent: SentCall | undefined; real: boolean },
+  { left, real }: { left: Left; real: boolean },
   context: DeliveryContext,
 ): void {
   if (real) {
@@ -253,7 +308,7 @@ function settle(
     });
   }
   if (arrival.kind === 'later') {
-    keepPending(world.store, attempt.seq, JSON.stringify({ ...arrival.outcome, sent }));
+    keepPending(world.store, attempt.seq, JSON.stringify({ ...arrival.outcome, ...left }));
     const at = attempt.started_at + arrival.afterMs;
     world.addDue(
       Math.max(at, world.now),
@@ -273,7 +328,8 @@ function settle(
     context.engine.held(attempt.seq, arrival.gate);
     return;
   }
-  conclude(world, run, attempt, arrival, context, sent);
+  if (left.kept !== undefined) keep(world, left.kept);
+  conclude(world, run, attempt, arrival, context, left.sent);
 }
 
 /** Records what an attempt gave, and what follows from it. */
@@ -326,21 +382,23 @@ function cut(world: World, message: string): string {
   return message.slice(0, world.profile.settings.error_message_max);
 }
 
-/** The downstream's own identifier: a response's id, an invocation's header or field. */
+/** The downstream's own identifier, a response's id, an invocation's header or field; null for the one that was promised. */
 function responseIdOf(
   run: RunRow,
   answer: { headers: Record<string, string>; body: string },
-): string {
+): string | null {
   const header = answer.headers['x-agent-invocation-id'];
-  if (header) return header;
+  if (header) return header === run.correlation_id ? null : header;
+  // What is mostly answered begins with the id that was promised: reading all of it would cost as much as keeping it.
+  if (answer.body.startsWith(`{"id":"${run.correlation_id}",`)) return null;
   try {
     const body = JSON.parse(answer.body) as { id?: unknown; invocation_id?: unknown } | null;
     const id = body?.id ?? body?.invocation_id;
-    if (typeof id === 'string' && id !== '') return id;
+    if (typeof id === 'string' && id !== '' && id !== run.correlation_id) return id;
   } catch {
     // A status completes the run, whatever the body is; the id that was promised at dispatch then stands.
   }
-  return run.correlation_id;
+  return null;
 }
 
 /** A delivery that queued behind this one may go. */
@@ -385,8 +443,23 @@ function arrive(world: World, item: DueRow, context: DeliveryContext): void {
   const attempt = openAttemptOf(world.store, run.seq);
   if (!attempt?.pending) return;
   cancelDue(world.store, refOf(run));
-  const { sent, ...outcome } = JSON.parse(attempt.pending) as Outcome & { sent?: SentCall };
+  const { sent, kept, waits, ...outcome } = JSON.parse(attempt.pending) as Outcome & Left;
+  const refused = waits && refusedAfter(world, run.agent, waits);
+  if (refused) {
+    conclude(world, run, attempt, refused, context);
+    return;
+  }
+  if (kept !== undefined) keep(world, kept);
   conclude(world, run, attempt, outcome, context, sent);
+}
+
+function refusedAfter(world: World, agent: string, waits: SandboxWait): Outcome | undefined {
+  try {
+    requireStillReached(world, agent, waits);
+    return undefined;
+  } catch (error) {
+    return refusalOf(error);
+  }
 }
 
 /** A gate was opened: the call goes on to the agent, within what is left of its ceiling. */
@@ -395,7 +468,9 @@ function resume(world: World, item: DueRow, context: DeliveryContext): Call | un
   const attempt = openAttemptOf(world.store, run.seq);
   if (!attempt?.pending) return undefined;
   const { action, agent } = JSON.parse(attempt.pending) as HeldCall;
-  return callOf(world, { ...run, action, agent }, attempt, undefined, context);
+  const redirected = { ...run, action, agent };
+  const call = requestOf(redirected);
+  return callOf(world, redirected, { attempt, call, fault: undefined }, context);
 }
 
 function runOutOfTime(world: World, item: DueRow, context: DeliveryContext): void {
@@ -404,13 +479,16 @@ function runOutOfTime(world: World, item: DueRow, context: DeliveryContext): voi
   if (attempt) conclude(world, run, attempt, { kind: 'timeout' }, context);
 }
 
-/** The identifiers that a dispatch answers with and its run carries. */
-export function deliveryIds(world: World, runId: string, action: Delivery) {
+/** The identifiers that a dispatch answers with and its run carries. Those of agents that are not there yet are a hosted one's. */
+export function deliveryIds(world: World, runId: string, agentName: string, action: Delivery) {
   const dispatchId = world.draw.id('disp-', 'dispatch', runId, 1);
   const protocol = action.type === 'invoke_agent_responses_api' ? 'responses' : 'invocations';
+  const agent = protocol === 'responses' ? findAgent(world.store, agentName) : undefined;
+  const version = agent && newestVersion(world.store, agent);
+  const hosted = version === undefined || kindOf(version) === 'hosted';
   return {
     dispatch_id: dispatchId,
-    correlation_id: answerId(world.draw, protocol, dispatchId),
+    correlation_id: answerId(world.draw, protocol, hosted, dispatchId),
     task_id: world.draw.id('task-', 'task', runId, 1),
   };
 }

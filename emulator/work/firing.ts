@@ -146,7 +146,8 @@ export function makeRun(
   const byTrigger = request.source !== 'queued_dispatch' && request.source !== 'manual_dispatch';
   const ordinal = request.identifiedBy ?? world.ordinal(`run of ${routine.key}`);
   const id = world.draw.id('run-', request.source, routine.key, ordinal);
-  const ids = deliveryIds(world, id, delivery);
+  const agent = action.agent_name ?? action.agent_endpoint_id ?? '';
+  const ids = deliveryIds(world, id, agent, delivery);
   const { queue_delay } = world.profile.settings;
   const overlapping =
     world.profile.switches.overlap === 'queue' && openRuns(world.store, routine.key).length > 0;
@@ -160,7 +161,7 @@ export function makeRun(
     trigger_name: byTrigger ? routine.trigger_name : null,
     event: request.event === undefined ? null : JSON.stringify(request.event),
     action: JSON.stringify(delivery),
-    agent: action.agent_name ?? action.agent_endpoint_id ?? '',
+    agent,
     triggered_at: world.now,
     scheduled_fire_at: request.scheduledFireAt ?? null,
     client_request_id: request.clientRequestId ?? null,

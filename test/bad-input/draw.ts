@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Valid } from './valid.ts';
 import type { Raw } from './wire.ts';
+import { FORM_TYPE, formOf, uploadOf } from './world.ts';
 
 /** What was changed, and where: what the answer is judged by. */
 export interface Mutation {
@@ -11,6 +12,8 @@ export interface Mutation {
   at?: string;
   /** What stands there now. */
   value?: unknown;
+  /** Why it must be refused, where the description does not tell. */
+  fault?: string;
 }
 
 export interface Mutated {
@@ -46,23 +49,23 @@ export class Draw {
 }
 
 /** The request as it is valid. */
-export function plain({ method, path, headers, body }: Valid): Raw {
-  return rawOf(method, path, headers, body === undefined ? undefined : JSON.stringify(body));
+export function plain(from: Valid): Raw {
+  const { body } = from;
+  return rawOf(from, body === undefined || Buffer.isBuffer(body) ? body : JSON.stringify(body));
 }
 
-/** With what every good request bears. */
-export function rawOf(
-  method: string,
-  path: string,
-  headers: Record<string, string> | undefined,
-  body: string | Buffer | undefined,
-): Raw {
+/** With what every good request bears; where there is code, the body becomes a part beside it. */
+export function rawOf(from: Valid, sent: string | Buffer | undefined): Raw {
+  const { method, path, code } = from;
+  const json = typeof sent === 'string' ? Buffer.from(sent) : sent;
+  const form = json !== undefined && code !== undefined;
   const all = {
     host: 'localhost',
     authorization: 'Bearer test',
-    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-    ...headers,
+    ...(json === undefined ? {} : { 'content-type': form ? FORM_TYPE : 'application/json' }),
+    ...from.headers,
   };
-  const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-  return { method, path, headers: Object.entries(all), ...(bytes ? { body: bytes } : {}) };
+  const headers = Object.entries(all);
+  if (form) return { method, path, headers, json, body: formOf(uploadOf(json, code)) };
+  return { method, path, headers, ...(json ? { body: json } : {}) };
 }

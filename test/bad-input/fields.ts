@@ -1,12 +1,12 @@
 /** For every rule of a single field, a request that breaks it and nothing else. */
-import type { Refusal } from './refusals.ts';
+import { FIELDS_OF_AGENTS } from './fields-agents.ts';
+import { FIELDS_OF_SESSIONS } from './fields-sessions.ts';
+import type { Broken, Refusal, Request } from './refusal.ts';
 import { WORLD } from './world.ts';
 
 const API = `/api/projects/${WORLD}`;
 const CONTROL = `/_emulator/projects/${WORLD}`;
 const LONG = 'x'.repeat(1_025);
-
-type Request = Pick<Refusal, 'method' | 'path' | 'body' | 'headers'>;
 
 const SCHEDULE = { type: 'schedule', cron_expression: '0 7 * * *', time_zone: 'UTC' };
 const CUSTOM = { type: 'custom', provider: 'p', parameters: {} };
@@ -22,17 +22,6 @@ const action = (one: object) => put({ action: one });
 const dispatch = (body: unknown): Request => ({
   method: 'POST',
   path: `${API}/routines/daily:dispatch_async`,
-  body,
-});
-const version = (body: unknown, agent = 'digest'): Request => ({
-  method: 'POST',
-  path: `${API}/agents/${agent}/versions`,
-  body,
-});
-const prompt = (more: object) => version({ definition: { kind: 'prompt' }, ...more });
-const respond = (body: unknown): Request => ({
-  method: 'POST',
-  path: `${API}/agents/digest/endpoint/protocols/openai/responses`,
   body,
 });
 const project = (body: unknown, name = 'fields'): Request => ({
@@ -64,6 +53,7 @@ const reply = (body: unknown): Request => ({
   body,
 });
 const script = (more: object) => reply({ kind: 'script', turns: [{ text: 't' }], ...more });
+const model = (more: object) => reply({ kind: 'model', url: 'http://x', ...more });
 const get = (path: string, headers?: Record<string, string>): Request => ({
   method: 'GET',
   path,
@@ -73,15 +63,14 @@ const identity = (query: string, headers = { 'x-identity-header': 'secret' }) =>
   get(`/_emulator/identity?api-version=2019-08-01&${query}`, headers);
 
 /** Answered 400 unless a status stands beside it. */
-const BROKEN: readonly (readonly [rule: string, request: Request, status?: number])[] = [
+const BROKEN: readonly Broken[] = [
   ['request/route-known', get('/api'), 404],
-  ['request/not-emulated', get(`${API}/agents`), 501],
+  ['request/not-emulated', get(`${API}/assistants`), 501],
   ['request/path-decodes', get(`${API}/routines/%zz`)],
   ['request/known-host', get(`${API}/routines`, { host: 'evil.test' }), 421],
   ['request/bearer-token', get(`${API}/routines`, { authorization: 'Basic x' }), 401],
   ['request/body-required', { ...put({}), body: undefined }],
   ['request/body-is-json', { ...put({}), headers: { 'content-encoding': 'gzip' } }],
-  ['request/body-matches-schema', version({ definition: { kind: 'prompt', temperature: 3 } })],
   ['list/order-known', get(`${API}/routines?order=up`)],
   ['list/limit-1-to-100', get(`${API}/routines?limit=x`)],
   ['list/after-known', get(`${API}/routines?after=x`)],
@@ -112,25 +101,6 @@ const BROKEN: readonly (readonly [rule: string, request: Request, status?: numbe
   ['dispatch/body-is-object', dispatch([])],
   ['dispatch/payload-is-object', dispatch({ payload: 1 })],
   ['dispatch/payload-type-known', dispatch({ payload: { type: 'x' } })],
-  ['agent/unknown-answers-404', get(`${API}/agents/x`), 404],
-  ['agent/name-form', version({ definition: { kind: 'prompt' } }, 'a_b')],
-  ['agent/version-body-is-object', version([])],
-  ['agent/definition-required', version({})],
-  ['agent/kind-known', version({ definition: { kind: 'x' } })],
-  ['agent/description-max-512', prompt({ description: LONG })],
-  ['agent/metadata-limits', prompt({ metadata: { a: 1 } })],
-  ['agent/draft-is-boolean', prompt({ draft: 1 })],
-  ['agent/blueprint-reference', prompt({ blueprint_reference: {} })],
-  [
-    'agent/protocol-known',
-    version({
-      definition: { kind: 'hosted', protocol_versions: [{ protocol: 'x', version: '1' }] },
-    }),
-  ],
-  ['response/body-is-object', respond([])],
-  ['response/input-is-string-or-items', respond({ input: 1 })],
-  ['response/stream-is-boolean', respond({ stream: 1 })],
-  ['response/conversation-is-id-or-object', respond({ conversation: 1 })],
   ['control/body-has-known-fields', project({ x: 1 })],
   ['control/project-is-made-once', project({}, WORLD), 409],
   ['control/seed-is-text-or-integer', project({ seed: 1.5 })],
@@ -158,6 +128,7 @@ const BROKEN: readonly (readonly [rule: string, request: Request, status?: numbe
   ['fault/protocol-known', arm({ protocol: 'x', fault: 503 })],
   ['fault/times-at-least-1', arm({ fault: 503, times: 0 })],
   ['fault/probability-0-to-1', arm({ fault: 503, probability: 2 })],
+  ['fault/transition-known', plan([{ at: 'transition', of: 'x', to: 'failed' }])],
   ['fault/kind-known', fault('x')],
   ['fault/status-200-to-599', fault(600)],
   ['fault/headers-are-text', fault({ status: 503, headers: { a: 1 } })],
@@ -170,12 +141,14 @@ const BROKEN: readonly (readonly [rule: string, request: Request, status?: numbe
   ['reply/turn-known', script({ turns: [{ text: 1 }] })],
   ['reply/repeat-known', script({ repeat: 'x' })],
   ['reply/url-is-http', reply({ kind: 'forward', url: 'x' })],
+  ['reply/model-api-known', model({ api: 'x' })],
+  ['reply/model-key-one-way', model({ api_key: 'a', api_key_env: 'B' })],
   ['identity/needs-its-header', identity('resource=x', { 'x-identity-header': 'x' }), 401],
   ['identity/foundry-audience-only', identity('resource=x')],
 ];
 
-export const FIELDS: readonly Refusal[] = BROKEN.map(([rule, request, status = 400]) => ({
-  rule,
-  status,
-  ...request,
-}));
+export const FIELDS: readonly Refusal[] = [
+  ...BROKEN,
+  ...FIELDS_OF_AGENTS,
+  ...FIELDS_OF_SESSIONS,
+].map(([rule, request, status = 400]) => ({ rule, status, ...request }));

@@ -18,6 +18,8 @@ const TELLTALE =
 
 /** The operation that a request asks for once dots are resolved, as every URL reader does. */
 export function operationOf({ method, path }: Raw): Operation | undefined {
+  // Without a name before it a verb is none to the description.
+  if (/\/:[a-z_]+$/.test(resolved(path))) return undefined;
   const asked = method === 'HEAD' && !/\/(health|ready)$/.test(path) ? 'GET' : method;
   return findOperation(asked, resolved(path));
 }
@@ -58,18 +60,24 @@ export function refusalProblems(answer: RawAnswer, { mutation, raw }: Mutated): 
     error.code !== 'invalid_api_version'
   )
     problems.push('no x-foundrite-rule');
+  // What the service is known to say, it says in its own way.
+  if (rule === 'agent/resource-tier' || rule === 'response/model-or-agent') return problems;
   if (!/[.!]$|must be provided|api-version$|doesn't exist$/.test(error.message))
     problems.push('the message is no sentence');
   if (!mutation.kind.startsWith('body ') || answer.status !== 400) return problems;
   const at = mutation.at ?? '';
   if (rule === 'request/body-is-json') return problems;
-  if (!isRelated(error.param ?? '', at)) problems.push(`param is ${error.param}, not ${at}`);
+  if (!isRelated(error.param ?? '', at) && !OF_SEVERAL.has(rule ?? ''))
+    problems.push(`param is ${error.param}, not ${at}`);
   const shown = JSON.stringify(mutation.value)?.slice(0, 20) ?? 'undefined';
   const names = [lastKey(error.param ?? ''), shown];
   if (!names.some((name) => error.message.includes(name)))
     problems.push(`the message names neither ${names.join(' nor ')}`);
   return problems;
 }
+
+/** Of two spellings that differ either is named, and of shares that do not add up the list. */
+const OF_SEVERAL = new Set(['agent/spellings-agree', 'routing/sum-is-100']);
 
 /** A field, one within it, the object that holds it, or another field of that object, which excludes it or decides its form. */
 function isRelated(param: string, at: string): boolean {
@@ -103,15 +111,48 @@ export function faultsOf(raw: Raw): string[] {
   if (raw.headers.some(([name, value]) => / /.test(name) || BAD_VALUE.test(value)))
     faults.push('a header is malformed');
   if (!/^(100-continue)?$/.test(header('expect') ?? '')) faults.push('expect is unknown');
+  const digest = parametersOf(operation).has(DIGEST) ? header(DIGEST) : undefined;
+  if (!/^([0-9a-f]{64})?$/i.test(digest ?? '') || digest === '') faults.push('it has no digest');
+  const name = parametersOf(operation).has(NAME) ? (header(NAME) ?? 'a') : 'a';
+  if (!/^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$/.test(name)) faults.push('it has no name');
   faults.push(...queryFaults(operation, raw.path));
   if (operation.method === 'GET' || operation.method === 'HEAD') return faults;
   if (!/^(identity)?$/.test(header('content-encoding') ?? '')) faults.push('the body is encoded');
-  return [...faults, ...bodyFaults(operation, raw.body)];
+  const read = jsonIn(operation, raw, header('content-type'), header('x-ms-agent-name'));
+  return read === undefined ? faults : [...faults, ...bodyFaults(operation, read)];
 }
 
+function takenBy(operation: Operation): string[] {
+  return Object.keys(described(operation).own.requestBody?.content ?? {});
+}
+
+function isForm(operation: Operation | undefined, type = ''): boolean {
+  const takes = operation !== undefined && takenBy(operation).includes('multipart/form-data');
+  return takes && type.startsWith('multipart/form-data');
+}
+
+/** What of a body is read as JSON; undefined where none of it is. An upload may be named by a header. */
+function jsonIn(
+  operation: Operation,
+  { body, json }: Raw,
+  type: string | undefined,
+  named: string | undefined,
+): { json: Buffer | undefined; named: string | undefined } | undefined {
+  const taken = takenBy(operation);
+  if (taken.includes('application/octet-stream')) return undefined;
+  if (taken.includes('*/*') && type !== undefined && !/^application\/([\w.-]+\+)?json\b/.test(type))
+    return undefined;
+  return isForm(operation, type) ? { json, named } : { json: body, named: undefined };
+}
+
+const NAME = 'x-ms-agent-name';
+const DIGEST = 'x-ms-code-zip-sha256';
 const BAD_VALUE = /[\u0000-\u0008\u000a-\u001f]/;
 
-function bodyFaults(operation: Operation, body: Buffer | undefined): string[] {
+function bodyFaults(
+  operation: Operation,
+  { json: body, named }: { json: Buffer | undefined; named: string | undefined },
+): string[] {
   const schema = operation.requestSchema;
   const required = schema !== undefined && isRequired(operation);
   let text: string;
@@ -130,7 +171,8 @@ function bodyFaults(operation: Operation, body: Buffer | undefined): string[] {
   if (/\\u(d8|dc|DB|d83d"|dc00x)/.test(text)) return ['the body has half a character'];
   if (/(?:\[|\{"a":){501}/.test(text)) return ['the body is nested too deep'];
   if (schema === undefined) return [];
-  const parsed = parse(schema, value);
+  const whole = named === undefined ? value : { ...(value as object), name: named };
+  const parsed = parse(schema, whole);
   return parsed.kind === 'ok' ? [] : [parsed.message];
 }
 
@@ -150,8 +192,24 @@ const FORMS: Record<string, RegExp> = {
   limit: /^-?\d{1,15}$/,
   'getJournal limit': /^\d{1,5}$/,
   order: /^(asc|desc)$/,
-  after: /^(daily|run-[0-9a-f]+)$/,
+  after: /^(daily|run-[0-9a-f]+|digest(:[12])?|session-\d|[a-z]+_\w+|data)$/,
+  before: /^(digest|off|[a-z]+_\w+|notes\.txt)$/,
+  // The first generation ignores it.
+  'listRoutines before': /^/,
+  'listRoutineRuns before': /^/,
   'getJournal after': /^\d{1,16}$/,
+  'listAgents kind': /^(hosted|prompt|workflow|external)$/,
+  'streamSessionLogs kind': /^(console|system)$/,
+  'streamVersionSessionLogs kind': /^(console|system)$/,
+  tail: /^0*([1-9]\d?|[12]\d\d|300)$/,
+  follow: /^(true|false)$/,
+  force: /^(true|false)$/i,
+  include_drafts: /^(true|false)$/i,
+  recursive: /^(true|false)$/i,
+  path: /^(?!.*(^|\/)\.\.(\/|$))[^\0]{0,1024}$/,
+  pagination_token: /^session-\d$/,
+  agent_session_id: /^[ -~]{0,256}$/,
+  'downloadAgentCode agent_version': /^1$/,
   filter: /^((attributes\.)?(status|phase|id|trigger_name|start_time) ?(=|>) ?('[^']*'|\d+))$/,
   wait: /^(\d+|PT\d+S)$/,
   basis: /^(documented|observed|assumed|own)$/,
@@ -191,17 +249,25 @@ const BEFORE = new Set([
   'control/project-name-max-128',
 ]);
 
+/** A log that is opened, or a question about an invocation that goes to the agent. */
+function isCall({ path }: Operation, lines: Line[]): boolean {
+  return path.endsWith(':logstream') || (path.includes('/invocations/') && lines.length > 0);
+}
+
 /** What the journal says of a request, and what it must not say. */
 export function journalProblems(lines: Line[], raw: Raw, answer: RawAnswer): string[] {
   const operation = operationOf(raw);
   const { status, headers } = answer;
   const ours = resolved(raw.path).startsWith(`/api/projects/${WORLD}/`);
   const rule = headers.get('x-foundrite-rule');
-  const unread = rule === 'request/body-is-json' && /UTF-8|content-encoding/.test(answer.text);
+  // Of a form the bytes were read before its parts were.
+  const type = raw.headers.find(([name]) => name === 'content-type')?.[1];
+  const why = isForm(operation, type) ? /content-encoding/ : /UTF-8|content-encoding/;
+  const unread = rule === 'request/body-is-json' && why.test(answer.text);
   const told =
     ours &&
     operation !== undefined &&
-    operation.method !== 'GET' &&
+    (operation.method !== 'GET' || isCall(operation, lines)) &&
     headers.has('x-foundrite-now') &&
     !BEFORE.has(rule ?? '') &&
     !unread;
@@ -215,7 +281,9 @@ export function journalProblems(lines: Line[], raw: Raw, answer: RawAnswer): str
   const [line] = requests;
   if (requests.length !== 1 || line === undefined) return [`${requests.length} lines tell of it`];
   const { data } = line;
-  const said = [data.operation, data.status, data.rule ?? null];
+  // What is answered from outside has its status in a line of its own.
+  const given = lines.find(({ kind }) => kind === 'given');
+  const said = [data.operation, data.status ?? given?.data.status, data.rule ?? null];
   const due = [operation.operationId, status, status < 400 ? null : rule];
   // What the agent behind an endpoint answers is no refusal of the emulator's, whatever its status.
   const relayed = operation.path.includes('/endpoint/') && said[2] === null;

@@ -116,7 +116,7 @@ export function byBody(from: Valid, draw: Draw): Mutated {
     return {
       from,
       mutation: { kind: `body ${what}`, at: fieldOf(field), value: now },
-      raw: rawOf(from.method, from.path, from.headers, sent),
+      raw: rawOf(from, sent),
     };
   };
   if (key === undefined) return made(`whole ${kind}`, path, value, value);
@@ -149,7 +149,7 @@ export function byBody(from: Valid, draw: Draw): Mutated {
   }
   if (structural < 0.4 && Array.isArray(holder)) {
     holder.splice(Number(key), 0, holder[Number(key)]);
-    return made('item repeated', path, holder[Number(key)]);
+    return made('item repeated', parentPath, holder[Number(key)]);
   }
   holder[key] = value;
   return made(kind, path, value);
@@ -208,7 +208,8 @@ function kindOf(value: unknown): string {
 
 /** Text that is no JSON, or only just. */
 export function byText(from: Valid, draw: Draw): Mutated {
-  const text = from.body === undefined ? '{}' : JSON.stringify(from.body);
+  const { body } = from;
+  const text = body === undefined || Buffer.isBuffer(body) ? '{}' : JSON.stringify(body);
   const [kind, sent] = draw.of<[string, string | Buffer]>([
     ['truncated', text.slice(0, 1 + draw.below(Math.max(text.length - 1, 1)))],
     ['garbage after', `${text}${draw.of(['x', '{}', ']', '\0', ','])}`],
@@ -232,7 +233,7 @@ export function byText(from: Valid, draw: Draw): Mutated {
   return {
     from,
     mutation: { kind: `text ${kind}` },
-    raw: rawOf(from.method, from.path, from.headers, sent),
+    raw: rawOf(from, sent),
   };
 }
 

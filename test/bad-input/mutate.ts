@@ -1,14 +1,16 @@
 /** One mutation away from a valid request. */
 import { type Draw, type Mutated, plain } from './draw.ts';
 import { byBody, byText } from './mutate-body.ts';
+import { byBytes, byForm } from './mutate-bytes.ts';
 import { byMethod, byPath, byQuery } from './mutate-line.ts';
 import type { Valid } from './valid.ts';
 
 export function mutate(from: Valid, draw: Draw): Mutated {
-  const ways = [byPath, byQuery, byHeader, byMethod];
-  const way =
-    from.body !== undefined && draw.fraction() < 0.7 ? byBody : draw.of([...ways, byText]);
-  return way(from, draw);
+  const ways = [byPath, byQuery, byHeader, byMethod, byText];
+  const ofLine = from.body === undefined || draw.fraction() >= 0.7;
+  if (ofLine) return draw.of(ways)(from, draw);
+  if (Buffer.isBuffer(from.body)) return byBytes(from, draw);
+  return from.code !== undefined && draw.fraction() < 0.5 ? byForm(from, draw) : byBody(from, draw);
 }
 
 function byHeader(from: Valid, draw: Draw): Mutated {
@@ -60,6 +62,10 @@ function byHeader(from: Valid, draw: Draw): Mutated {
     ['authorization', undefined],
     ['foundry-features', draw.of(['', 'Routines=V9', ',,,', '\u00ff', 'x'.repeat(5_000)])],
     ['x-ms-client-request-id', draw.of(['', '\u00ff', 'x'.repeat(5_000), '../..', '<script>'])],
+    ['x-ms-user-identity', draw.of(['', 'a b', '\u00ff', 'x'.repeat(257), 'me@example.com'])],
+    ['x-session-isolation-key', draw.of(['', '\u00ff', 'x'.repeat(5_000)])],
+    ['x-ms-code-zip-sha256', draw.of(['', 'x', '0'.repeat(64)])],
+    ['x-ms-agent-name', draw.of(['', 'a_b', '\u00ff', 'x'.repeat(64), 'digest'])],
     ['x-foundrite-peek', draw.of(['', '0', 'x'])],
     ['x-identity-header', draw.of(['', 'x', '\u00ff'])],
     ['x-identity-header', undefined],

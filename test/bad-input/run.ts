@@ -5,7 +5,7 @@ import type { Bench } from './bench.ts';
 import { Draw, type Mutated, plain } from './draw.ts';
 import { answerProblems, faultsOf, journalProblems, refusalProblems } from './judge.ts';
 import { mutate } from './mutate.ts';
-import type { Refusal } from './refusals.ts';
+import { filledIn, type Refusal } from './refusal.ts';
 import type { Raw, RawAnswer } from './wire.ts';
 import { ask, WORLD } from './world.ts';
 
@@ -14,11 +14,17 @@ const FRAMING = /^header (content-length|transfer-encoding|connection|upgrade|ex
 
 /** What these arm is met afterwards: each time, or once in so many times. */
 const LIVED_WITH: Record<string, number> = {
-  setFaults: 1,
-  setAgentReply: 1,
-  createOrUpdateRoutine: 1,
-  updateProject: 1,
+  setFaults: 2,
+  setAgentReply: 2,
+  createOrUpdateRoutine: 2,
+  updateProject: 2,
+  createAgent: 4,
+  updateAgent: 4,
+  patchAgent: 4,
   createAgentVersion: 4,
+  createSession: 4,
+  createAgentResponse: 8,
+  createAgentInvocation: 8,
   dispatchRoutineAsync: 4,
   fireRoutine: 4,
 };
@@ -78,10 +84,10 @@ export async function sendValid(bench: Bench): Promise<string[]> {
       const answer = await bench.wire.send(plain(one));
       if (answer === undefined || answer.status >= 300)
         wrong.push(`${one.method} ${one.path} was answered ${answer?.status} ${answer?.text}`);
-      await bench.clear();
       await bench.putBack();
     }
   }
+  await bench.sweep();
   return wrong;
 }
 
@@ -99,8 +105,7 @@ export async function sendMutated(
     const mutated = mutate(draw.of(bench.valid(operation)), draw);
     problems.push(...(await sendOne(bench, mutated, told)));
   }
-  await bench.clear();
-  await bench.putBack();
+  await bench.sweep();
   return problems;
 }
 
@@ -126,12 +131,14 @@ async function sendOne(bench: Bench, mutated: Mutated, told: Told): Promise<Prob
   let changed = true;
   if (answer === undefined) say('no answer');
   else {
-    changed = bench.state() !== bench.rest;
+    // What was accepted is put back if it has touched anything; a refusal is looked at closely.
+    changed = answer.status < 400 ? bench.touched : bench.changed;
     say(...answerProblems(answer, raw));
     if (bench.seq >= seq) say(...journalProblems(bench.lines(seq), raw, answer));
     if (answer.status < 400) {
       add(told.accepted, mutation.kind);
-      say(...faultsOf(raw).map((fault) => `accepted, though ${fault}`));
+      const faults = mutation.fault === undefined ? faultsOf(raw) : [mutation.fault];
+      say(...faults.map((fault) => `accepted, though ${fault}`));
       if (changed && told.sent % (LIVED_WITH[from.operation] ?? Number.NaN) === 0) {
         say(...(await bench.live()));
         changed = false;
@@ -143,8 +150,8 @@ async function sendOne(bench: Bench, mutated: Mutated, told: Told): Promise<Prob
   }
   for (const notice of bench.printed()) say(`printed: ${notice}`);
   // Worlds that a path has made, and a journal that grows, are swept now and then.
-  if (told.sent % 40 === 0) await bench.clear();
-  if (changed || told.sent % 40 === 0) await bench.putBack();
+  if (told.sent % 100 === 0) await bench.sweep();
+  else if (changed) await bench.putBack();
   return problems;
 }
 
@@ -169,8 +176,8 @@ function refused(
 
 /** One refusal that is arranged; what is wrong with it. */
 export async function sendRefusal(bench: Bench, refusal: Refusal, told: Told): Promise<string[]> {
-  const { options, switches, settings, arrange, method, path, body, headers } = refusal;
-  const raw = plain({ operation: '', method, path, body, ...(headers ? { headers } : {}) });
+  const { options, switches, settings, arrange } = refusal;
+  const raw = plain({ operation: '', ...filledIn(refusal, bench.known) });
   await bench.putBack();
   const change = { ...(switches ? { switches } : {}), ...(settings ? { settings } : {}) };
   await ask(bench.emulator, 'PATCH', `/_emulator/projects/${WORLD}`, change);

@@ -228,7 +228,7 @@ const TAKEN: Record<string, string | Buffer> = {
 
 beforeAll(async () => {
   await ask(emulator, 'POST', '/api/projects/p/agents/a/versions', {
-    definition: { kind: 'prompt' },
+    definition: { kind: 'prompt', model: 'm' },
   });
 });
 

@@ -8,6 +8,8 @@ export interface Raw {
   path: string;
   headers: readonly (readonly [string, string])[];
   body?: Buffer;
+  /** The part of a form that is JSON. */
+  json?: Buffer;
 }
 
 export interface RawAnswer {
@@ -28,11 +30,15 @@ export function bytesOf({ method, path, headers, body }: Raw): Buffer {
   return Buffer.concat([Buffer.from(head, 'latin1'), body ?? Buffer.alloc(0)]);
 }
 
-/** Takes one final answer off the front of what was received; undefined while it is not whole. */
+/**
+ * Takes one final answer off the front of what was received; undefined while it is not whole. Of a stream that goes on until
+ * its reader goes away, the first event is enough.
+ */
 export function readAnswer(
   received: Buffer,
   method: string,
   ended: boolean,
+  goesOn = false,
 ): { answer: RawAnswer; rest: Buffer } | undefined {
   const headEnd = received.indexOf('\r\n\r\n');
   if (headEnd < 0) return undefined;
@@ -46,15 +52,16 @@ export function readAnswer(
     headers.append(line.slice(0, colon), line.slice(colon + 1).trim());
   }
   const after = received.subarray(headEnd + 4);
-  if (status < 200) return readAnswer(after, method, ended);
+  if (status < 200) return readAnswer(after, method, ended, goesOn);
   const answer = (body: Buffer, rest: Buffer) => ({
     answer: { status, headers, text: body.toString('utf8') },
     rest,
   });
   if (method === 'HEAD' || status === 204 || status === 304) return answer(Buffer.alloc(0), after);
   if (headers.get('transfer-encoding') === 'chunked') {
-    const whole = readChunks(after);
-    return whole && answer(whole.body, whole.rest);
+    const { body, rest } = readChunks(after);
+    if (rest !== undefined) return answer(body, rest);
+    return goesOn && body.includes('\n\n') ? answer(body, Buffer.alloc(0)) : undefined;
   }
   const length = headers.get('content-length');
   if (length === null) return ended ? answer(after, Buffer.alloc(0)) : undefined;
@@ -62,18 +69,25 @@ export function readAnswer(
   return answer(after.subarray(0, Number(length)), after.subarray(Number(length)));
 }
 
-function readChunks(received: Buffer): { body: Buffer; rest: Buffer } | undefined {
+/** The chunks that are there, and what follows the last one. */
+function readChunks(received: Buffer): { body: Buffer; rest: Buffer | undefined } {
   const chunks: Buffer[] = [];
   for (let at = 0; ; ) {
     const lineEnd = received.indexOf('\r\n', at);
-    if (lineEnd < 0) return undefined;
+    if (lineEnd < 0) return { body: Buffer.concat(chunks), rest: undefined };
     const size = Number.parseInt(received.subarray(at, lineEnd).toString('latin1'), 16);
     const end = lineEnd + 2 + size;
-    if (received.length < end + 2) return undefined;
+    if (received.length < end + 2) return { body: Buffer.concat(chunks), rest: undefined };
     chunks.push(received.subarray(lineEnd + 2, end));
     at = end + 2;
     if (size === 0) return { body: Buffer.concat(chunks), rest: received.subarray(at) };
   }
+}
+
+/** The log of a session goes on until its reader goes away, unless he asks otherwise. */
+function isFollowed({ path }: Raw): boolean {
+  const [name = '', query = ''] = path.split('?');
+  return name.endsWith(':logstream') && new URLSearchParams(query).get('follow') !== 'false';
 }
 
 /** One kept-alive connection, opened again whenever the server has closed it. */
@@ -88,19 +102,21 @@ export class Wire {
   /** The answer; undefined when the connection was closed without one. */
   async send(request: Raw): Promise<RawAnswer | undefined> {
     const socket = this.#open();
+    const goesOn = isFollowed(request);
     let received: Buffer = Buffer.alloc(0);
     return new Promise((resolve, reject) => {
       const finish = (result: RawAnswer | Error | undefined) => {
         cancelHang();
         socket.removeAllListeners('data').removeAllListeners('end').removeAllListeners('close');
-        const close = result instanceof Error || result?.headers.get('connection') === 'close';
+        const close =
+          result instanceof Error || goesOn || result?.headers.get('connection') === 'close';
         if (close || socket.readableEnded || socket.destroyed) this.close();
         if (result instanceof Error) reject(result);
         else resolve(result);
       };
       const look = (ended: boolean) => {
         try {
-          const whole = readAnswer(received, request.method, ended);
+          const whole = readAnswer(received, request.method, ended, goesOn);
           // Who refuses bytes cannot know that their method was HEAD; the connection ends, so no client is misled.
           const unasked = request.method === 'HEAD' && whole?.answer.status === 400;
           if (whole !== undefined && whole.rest.length > 0 && !unasked)

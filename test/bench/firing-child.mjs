@@ -29,12 +29,15 @@ if (by === 'engine' && !JSON.parse(answer).reached)
 const incomplete = db.prepare("SELECT count(*) FROM run WHERE phase <> 'completed'").pluck().get();
 if (incomplete > 0) throw new Error(`${incomplete} runs are not completed`);
 
-/** What both must leave alike. Numbers on the wheel and in the journal differ by the order within an instant, and by what no firing wrote. */
+/** What both must leave alike. Numbers on the wheel, in the journal and of what is made on the way differ by the order within an instant, and by what no firing wrote. */
 const LEFT = [
   'SELECT * FROM run ORDER BY seq',
   'SELECT * FROM attempt ORDER BY seq',
   "SELECT at, kind, routine, run, data, extra FROM journal WHERE kind IN ('fire', 'attempt') ORDER BY run, kind",
   'SELECT due_at, class, kind, ref, subject FROM due ORDER BY due_at, class, ref',
+  `SELECT agent_key, id, version, owner, idle_ms, created_at, last_accessed_at, ready_at, awake_at, ready, stopped_at, stopped,
+     ended, n, said_at, at, stream, message FROM session LEFT JOIN session_log ON session = seq ORDER BY id`,
+  `SELECT id, agent_key, version, session, conversation, status, created_at, ended_at, asked, said FROM response ORDER BY id`,
 ];
 const digest = createHash('sha256');
 for (const text of LEFT)

@@ -35,7 +35,7 @@ export async function benchFirings({ quick, say }) {
       }
       if (left.size !== 1)
         throw new BenchError(
-          `Engine and loop do not leave the same runs, attempts, journal lines and due rows (${nameOf(result)}): the comparison is void. See test/bench/loop.mjs.`,
+          `Engine and loop do not leave the same runs, attempts, sessions, responses, journal lines and due rows (${nameOf(result)}): the comparison is void. See test/bench/loop.mjs.`,
         );
     }
     say(`firings: round ${round + 1} of ${rounds}`);

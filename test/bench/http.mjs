@@ -1,4 +1,4 @@
-// (b) GET and PUT of a routine over a socket, beside a bare route that does one read or one insert.
+// (b) Requests over a socket, each beside a bare route that does one read or one insert.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,29 +8,72 @@ import { BenchError, cpuSeconds, inOrder, rssMb, summary } from './measure.mjs';
 import { answers } from './start.mjs';
 import { routineBody } from './world.mjs';
 
-export const AIM = { GET: 0.7, PUT: 0.6 };
-
 const CONNECTIONS = 16;
 const HEADERS = { authorization: 'Bearer bench', 'content-type': 'application/json' };
-const BODY = JSON.stringify(routineBody('UTC', 0));
-const PATH = '/api/projects/local/routines';
+const PROJECT = '/api/projects/local';
+const AGENT = `${PROJECT}/agents/demo-agent`;
+const ROUTINE = routineBody('UTC', 0);
+const RESPONSE = { input: 'Summarise what is new.' };
+
+/** What is asked of Foundrite; `aim` is the least share of the bare route. A path with `#` is another one each time. */
+const REQUESTS = [
+  {
+    what: 'GET of a routine',
+    method: 'GET',
+    path: `${PROJECT}/routines/known`,
+    before: { method: 'PUT', path: `${PROJECT}/routines/known`, body: ROUTINE },
+    stores: ['memory', 'file'],
+    aim: 0.7,
+  },
+  {
+    what: 'PUT of a routine',
+    method: 'PUT',
+    path: `${PROJECT}/routines/routine-#`,
+    body: ROUTINE,
+    stores: ['memory', 'file'],
+    aim: 0.6,
+  },
+  { what: 'GET of an agent', method: 'GET', path: AGENT, stores: ['memory'] },
+  {
+    what: 'POST of a version',
+    method: 'POST',
+    path: `${PROJECT}/agents/agent-#/versions`,
+    body: { definition: { kind: 'prompt', model: 'm', instructions: 'Be brief.' } },
+    stores: ['memory'],
+  },
+  {
+    what: 'POST of a session',
+    method: 'POST',
+    path: `${AGENT}/endpoint/sessions`,
+    body: {},
+    stores: ['memory'],
+  },
+  {
+    what: 'POST of a response',
+    method: 'POST',
+    path: `${AGENT}/endpoint/protocols/openai/responses`,
+    body: RESPONSE,
+    stores: ['memory'],
+  },
+];
+
+const BARE = { GET: `${PROJECT}/routines/known`, other: `${PROJECT}/routines/routine-#` };
 
 export async function benchHttp({ quick, say, installed }) {
   const rounds = quick ? 1 : 4;
   const seconds = quick ? 1 : 4;
-  const results = [];
-  for (const store of ['memory', 'file'])
-    for (const method of ['GET', 'PUT'])
-      results.push({
-        store,
-        method,
-        foundrite: [],
-        bare: [],
-        cpu: { foundrite: [], bare: [] },
-        rss: [],
-        p99: [],
-        generator: 0,
-      });
+  const results = REQUESTS.flatMap(({ stores, ...request }) =>
+    stores.map((store) => ({
+      request,
+      store,
+      foundrite: [],
+      bare: [],
+      cpu: { foundrite: [], bare: [] },
+      rss: [],
+      p99: [],
+      generator: 0,
+    })),
+  );
   for (let round = 0; round < rounds; round += 1) {
     for (const result of inOrder(results, round)) {
       for (const who of inOrder(['foundrite', 'bare'], round)) {
@@ -45,10 +88,11 @@ export async function benchHttp({ quick, say, installed }) {
     }
     say(`http: round ${round + 1} of ${rounds}`);
   }
-  const rows = results.map(({ store, method, foundrite, bare, cpu, rss, p99, generator }) => ({
-    name: `${method} of a routine, ${store}`,
+  const rows = results.map(({ request, store, foundrite, bare, cpu, rss, p99, generator }) => ({
+    name: `${request.what}, ${store}`,
     store,
-    method,
+    what: request.what,
+    aim: request.aim,
     foundrite: summary(foundrite),
     bare: summary(bare),
     ratio: summary(foundrite.map((value, round) => value / bare[round])),
@@ -62,16 +106,16 @@ export async function benchHttp({ quick, say, installed }) {
     generatorCpu: generator,
   }));
   const aims = rows
-    .filter((row) => row.store === 'memory')
-    .map((row) => ({
-      what: `${row.method} of a routine, of a bare SQLite route, memory`,
-      value: row.ratio.median,
-      atLeast: AIM[row.method],
+    .filter(({ store, aim }) => store === 'memory' && aim !== undefined)
+    .map(({ what, ratio, aim }) => ({
+      what: `${what}, of a bare SQLite route, memory`,
+      value: ratio.median,
+      atLeast: aim,
     }));
   return { rounds, seconds, connections: CONNECTIONS, rows, aims };
 }
 
-async function once({ store, method, who, seconds, installed }) {
+async function once({ request, store, who, seconds, installed }) {
   const folder = store === 'file' ? mkdtempSync(join(tmpdir(), 'foundrite-bench-')) : undefined;
   const flags = folder === undefined ? [] : ['--data-dir', folder];
   const server =
@@ -80,27 +124,24 @@ async function once({ store, method, who, seconds, installed }) {
       : await startBare([folder === undefined ? ':memory:' : join(folder, 'bare.db')]);
   try {
     await answers(server, who === 'foundrite' ? '/_emulator/ready' : '/');
-    const put = await fetch(`${server.url}${PATH}/known?api-version=v1`, {
-      method: 'PUT',
-      headers: HEADERS,
-      body: BODY,
-    });
-    if (!put.ok) throw new BenchError(`PUT: ${put.status} ${await put.text()}`);
+    const { before, ...asked } = who === 'foundrite' ? request : bareOf(request);
+    if (before !== undefined) await askOnce(server, before);
     const names = { next: 0 };
-    await shoot(server, method, names, Math.max(1, seconds / 3));
-    const before = cpuSeconds(server.pid);
+    await shoot(server, asked, names, Math.max(1, seconds / 3));
+    const cpuBefore = cpuSeconds(server.pid);
     const cpu = process.cpuUsage();
-    const result = await shoot(server, method, names, seconds);
+    const result = await shoot(server, asked, names, seconds);
     const { user, system } = process.cpuUsage(cpu);
     if (result.non2xx > 0 || result.errors > 0)
       throw new BenchError(
-        `${who} ${method}: ${result.non2xx} bad answers, ${result.errors} errors`,
+        `${who}, ${request.what}: ${result.non2xx} bad answers, ${result.errors} errors`,
       );
-    const after = cpuSeconds(server.pid);
+    const cpuAfter = cpuSeconds(server.pid);
     return {
       perSecond: result.requests.total / result.duration,
       p99: result.latency.p99,
-      cpuUs: after === undefined ? undefined : ((after - before) * 1e6) / result.requests.total,
+      cpuUs:
+        cpuAfter === undefined ? undefined : ((cpuAfter - cpuBefore) * 1e6) / result.requests.total,
       rss: rssMb(server.pid),
       // Near 1, the generator is what was measured.
       generator: (user + system) / 1e6 / result.duration,
@@ -111,22 +152,39 @@ async function once({ store, method, who, seconds, installed }) {
   }
 }
 
-/** GET asks for one routine again and again; every PUT makes a new one. */
-function shoot(server, method, names, duration) {
-  const get = { method, path: `${PATH}/known?api-version=v1`, headers: HEADERS };
-  const put = {
+/** The bare route of the same kind: one read, or one insert of the same body. */
+function bareOf({ method, body }) {
+  if (method === 'GET')
+    return { method, path: BARE.GET, before: { method: 'PUT', path: BARE.GET, body: ROUTINE } };
+  return { method: 'PUT', path: BARE.other, body };
+}
+
+async function askOnce(server, { method, path, body }) {
+  const answer = await fetch(`${server.url}${path}?api-version=v1`, {
     method,
     headers: HEADERS,
-    body: BODY,
-    setupRequest(request) {
-      names.next += 1;
-      return { ...request, path: `${PATH}/routine-${names.next}?api-version=v1` };
-    },
+    body: JSON.stringify(body),
+  });
+  if (!answer.ok)
+    throw new BenchError(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+}
+
+function shoot(server, { method, path, body }, names, duration) {
+  const request = {
+    method,
+    path: `${path}?api-version=v1`,
+    headers: HEADERS,
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   };
+  if (path.includes('#'))
+    request.setupRequest = (one) => {
+      names.next += 1;
+      return { ...one, path: request.path.replace('#', names.next) };
+    };
   return autocannon({
     url: server.url,
     connections: CONNECTIONS,
     duration,
-    requests: [method === 'GET' ? get : put],
+    requests: [request],
   });
 }

@@ -1,8 +1,8 @@
 // The loop that the engine is compared with: the statements of a firing and the arithmetic of schedules, and no engine.
 //
-// Included, per firing: the 18 statements of statements.mjs in their order on the same tables, indexes and pragmas, with the values
-// that the engine writes; the rows that they read, built by better-sqlite3; nextFireAt on a compiled schedule; the four
-// ids (SHA-256 of seed, purpose, parent, ordinal); JSON.stringify of the action, of both journal lines. A hundred firings are one transaction.
+// Included, per firing: the 25 statements of statements.mjs in their order on the same tables, indexes and pragmas, with the values
+// that the engine writes; the rows that they read, built by better-sqlite3; nextFireAt on a compiled schedule; the five
+// ids (SHA-256 of seed, purpose, parent, ordinal); JSON.stringify of the action, of what the agent is asked, of both journal lines. A hundred firings are one transaction.
 // Left out, so that they count as the engine's cost: turns (three per instant and hundred), the world's position row, parsing of triggers, actions,
 // definitions and bodies, faults, retry policy, the agent's answer and its ids, the list of firings and its JSON.
 
@@ -20,6 +20,8 @@ export function makeLoop(db) {
     takeTrigger,
     findRoutine,
     addTrigger,
+    findAgentAtDispatch,
+    findVersionAtDispatch,
     addRun,
     addAttemptItem,
     addFireLine,
@@ -28,10 +30,15 @@ export function makeLoop(db) {
     findRun,
     addAttempt,
     markDispatching,
-    afterAttempt,
     findAgent,
+    findSession,
     findVersion,
     findReply,
+    addSession,
+    afterAttempt,
+    addResponse,
+    findLogLine,
+    addLogLine,
     endAttempt,
     addAttemptLine,
     markCompleted,
@@ -68,6 +75,8 @@ export function makeLoop(db) {
     addTrigger.run(nextFireAt(plan, at), TRIGGER, dueSeq, 'trigger', routine.key, item.subject);
     const id = draw.id('run-', 'schedule_delivery', routine.key, at);
     const dispatchId = draw.id('disp-', 'dispatch', id, 1);
+    const promised = findAgentAtDispatch.get(delivery.agent_name);
+    findVersionAtDispatch.get(promised.name, promised.last_seq);
     const correlationId = draw.id('caresp_', 'answer', dispatchId, 1);
     const taskId = draw.id('task-', 'task', id, 1);
     const { lastInsertRowid } = addRun.run(
@@ -102,12 +111,50 @@ export function makeLoop(db) {
     const run = findRun.get(runSeq);
     const attemptSeq = Number(addAttempt.run(run.seq, 1, at).lastInsertRowid);
     markDispatching.run(at, 1, run.seq);
-    afterAttempt.get(at, CONSEQUENCE, attemptItemSeq);
 
     const agent = findAgent.get(run.agent);
-    findVersion.get(agent.name, agent.last_version);
+    const sessionId = draw.uuid('session', `${agent.key} ${run.dispatch_id}`, 1);
+    findSession.get(agent.key, sessionId);
+    const { version } = findVersion.get(agent.name, agent.last_seq);
     findReply.get(agent.name);
+    dueSeq += 1;
+    const sessionSeq = dueSeq;
+    addSession.run(
+      agent.key,
+      sessionId,
+      sessionSeq,
+      version,
+      null,
+      null,
+      at,
+      at,
+      at,
+      null,
+      1,
+      null,
+      0,
+      null,
+    );
+    afterAttempt.get(at, CONSEQUENCE, attemptItemSeq);
 
+    const body = { input: delivery.input };
+    const asked = JSON.stringify(body);
+    dueSeq += 1;
+    addResponse.run(
+      dueSeq,
+      run.correlation_id,
+      agent.key,
+      version,
+      sessionId,
+      null,
+      'completed',
+      at,
+      at,
+      asked,
+      null,
+    );
+    findLogLine.get(sessionSeq);
+    addLogLine.run(sessionSeq, 1, at, null, 'call', 'responses 200');
     endAttempt.run(at, 'answered', 200, attemptSeq);
     line(addAttemptLine, at, 'attempt', run.routine, run.id, {
       attempt: 1,
@@ -117,11 +164,11 @@ export function makeLoop(db) {
       sent: {
         agent: run.agent,
         protocol: 'responses',
-        body: { input: delivery.input },
+        body,
         request_id: run.dispatch_id,
       },
     });
-    markCompleted.run(at, run.correlation_id, run.seq);
+    markCompleted.run(at, null, run.seq);
     return next;
   }
 

@@ -9,12 +9,16 @@ const NEXT_ITEM =
 const TAKE_ITEM = 'DELETE FROM due WHERE due_at = ? AND class = ? AND seq = ?';
 const ADD_ITEM = 'INSERT INTO due VALUES (?, ?, ?, ?, ?, ?)';
 const ADD_LINE = 'INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?)';
+const FIND_AGENT = 'SELECT * FROM agent WHERE name = ?';
+const FIND_VERSION = 'SELECT * FROM agent_version WHERE agent = ? AND seq = ?';
 
 export const FIRING = [
   // The trigger's turn.
   TAKE_ITEM,
   'SELECT * FROM routine WHERE name = ?',
   ADD_ITEM,
+  FIND_AGENT,
+  FIND_VERSION,
   `INSERT INTO run (id, routine, routine_key, phase, attempt_source, trigger_type, trigger_name, event, action, agent,
      triggered_at, scheduled_fire_at, dispatch_id, correlation_id, task_id, client_request_id)
    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -26,12 +30,17 @@ export const FIRING = [
   'SELECT * FROM run WHERE seq = ?',
   'INSERT INTO attempt (run_seq, number, started_at) VALUES (?, ?, ?)',
   "UPDATE run SET phase = 'dispatching', started_at = coalesce(started_at, ?), attempts = ? WHERE seq = ?",
-  NEXT_ITEM,
-  // The call.
-  'SELECT * FROM agent WHERE name = ?',
-  'SELECT * FROM agent_version WHERE agent = ? AND seq = ?',
+  // Its call, which begins a session.
+  FIND_AGENT,
+  'SELECT * FROM session WHERE agent_key = ? AND id = ?',
+  FIND_VERSION,
   'SELECT * FROM reply WHERE agent = ?',
+  'INSERT OR REPLACE INTO session VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+  NEXT_ITEM,
   // Its outcome.
+  'INSERT OR REPLACE INTO response VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+  'SELECT n FROM session_log WHERE session = ? LIMIT 1',
+  'INSERT INTO session_log VALUES (?, ?, ?, ?, ?, ?)',
   'UPDATE attempt SET ended_at = ?, outcome = ?, status = ?, pending = NULL WHERE seq = ?',
   ADD_LINE,
   "UPDATE run SET phase = 'completed', ended_at = ?, response_id = ? WHERE seq = ?",

@@ -1,7 +1,8 @@
 export const CLIENTS: string;
 export const ROOT: string;
 export const PYTHON_VERSIONS: string[];
+export const PYTHON_WITH_ROUTINES: string[];
 export const SCHEMATHESIS: string;
 export function pythonOf(version: string): string;
-export function installJavaScript(): void;
-export function installPython(): string | undefined;
+export function installJavaScript(): Promise<void>;
+export function installPython(): Promise<string | undefined>;

@@ -1,13 +1,16 @@
 /** Installs the real clients where they are missing: npm packages beside this file, one virtual environment per Python version. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const CLIENTS = fileURLToPath(new URL('.', import.meta.url));
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-export const PYTHON_VERSIONS = ['2.2.0', '2.10.0'];
+export const PYTHON_VERSIONS = ['2.1.0', '2.2.0', '2.10.0'];
+/** Those that know routines. */
+export const PYTHON_WITH_ROUTINES = ['2.2.0', '2.10.0'];
 /** What the pinned packages need. */
 const PYTHON_NEEDED = [3, 11];
 
@@ -27,41 +30,35 @@ export const SCHEMATHESIS = 'schemathesis';
 
 export function installJavaScript() {
   const lock = readFileSync(join(CLIENTS, 'package-lock.json'), 'utf8');
-  unlessDone(join(CLIENTS, 'node_modules'), lock, 'the JavaScript clients', () => {
+  return unlessDone(join(CLIENTS, 'node_modules'), lock, 'the JavaScript clients', () =>
     // One string: npm is a .cmd on Windows, which starts in a shell only.
-    run('npm ci --ignore-scripts --no-audit --no-fund --loglevel=error', [], { shell: true });
-  });
+    run('npm ci --ignore-scripts --no-audit --no-fund --loglevel=error', [], { shell: true }),
+  );
 }
 
 /** Answers why the Python clients cannot be had here; undefined when they are there. */
-export function installPython() {
+export async function installPython() {
   const python = findPython();
   if (python.command === undefined) return python.reason;
-  for (const version of [...PYTHON_VERSIONS, SCHEMATHESIS]) {
-    const folder = join(CLIENTS, '.venv', version);
-    const pins = join(CLIENTS, 'requirements', `${version}.txt`);
-    // The interpreter that it was made with may have gone.
-    if (!existsSync(pythonOf(version))) rmSync(folder, { recursive: true, force: true });
-    unlessDone(
-      folder,
-      readFileSync(pins, 'utf8'),
-      `${version === SCHEMATHESIS ? '' : 'the Python client '}${version}`,
-      () => {
-        rmSync(folder, { recursive: true, force: true });
-        run(python.command, ['-m', 'venv', folder]);
-        run(pythonOf(version), [
-          '-m',
-          'pip',
-          'install',
-          '--quiet',
-          '--disable-pip-version-check',
-          '--requirement',
-          pins,
-        ]);
-      },
-    );
-  }
+  await Promise.all(
+    [...PYTHON_VERSIONS, SCHEMATHESIS].map((version) => installVersion(python.command, version)),
+  );
   return undefined;
+}
+
+function installVersion(python, version) {
+  const folder = join(CLIENTS, '.venv', version);
+  const pins = join(CLIENTS, 'requirements', `${version}.txt`);
+  const what = version === SCHEMATHESIS ? version : `the Python client ${version}`;
+  // The interpreter that it was made with may have gone.
+  if (!existsSync(pythonOf(version))) rmSync(folder, { recursive: true, force: true });
+  return unlessDone(folder, readFileSync(pins, 'utf8'), what, async () => {
+    rmSync(folder, { recursive: true, force: true });
+    await run(python, ['-m', 'venv', folder]);
+    const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'];
+    // Python compiles what is imported, which is a small part.
+    await run(pythonOf(version), [...pip, '--no-compile', '--requirement', pins]);
+  });
 }
 
 function findPython() {
@@ -82,21 +79,28 @@ function findPython() {
 }
 
 /** What was installed for other pins is installed again. */
-function unlessDone(folder, pins, what, install) {
+async function unlessDone(folder, pins, what, install) {
   const stamp = join(folder, '.foundrite');
   const wanted = createHash('sha256').update(pins).digest('hex');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
   process.stderr.write(`clients: installing ${what}\n`);
-  install();
+  await install();
   writeFileSync(stamp, wanted);
 }
 
 function run(command, args, options = {}) {
-  const { status, error } = spawnSync(command, args, {
-    cwd: CLIENTS,
-    stdio: ['ignore', 2, 2],
-    ...options,
+  const child = spawn(command, args, { cwd: CLIENTS, stdio: ['ignore', 2, 2], ...options });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (status) => {
+      if (status === 0) resolve(undefined);
+      else reject(new Error(`${[command, ...args].join(' ')} ended with ${status}`));
+    });
   });
-  if (error) throw error;
-  if (status !== 0) throw new Error(`${[command, ...args].join(' ')} ended with ${status}`);
+}
+
+/** Run by itself, it installs behind what else runs: the tests of time must not wait for it. */
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  setPriority(10);
+  await Promise.all([installPython(), installJavaScript()]);
 }

@@ -194,9 +194,11 @@ describe.each(VERSIONS)('@azure/ai-projects $version', ({ version, features, pag
   test('dispatches, and sees the run end when it asks again', async () => {
     const { world, routines } = await make('dispatch');
     await world.arm({ agent: AGENT, attempts: [503, 'ok'] });
+    const conversation = (await world.api('POST', '/openai/v1/conversations', { body: {} })).body
+      .id;
     await routines.createOrUpdate('r', {
       triggers: WEEKDAYS,
-      action: { ...RESPONSES, conversation: 'conv_1' },
+      action: { ...RESPONSES, conversation },
     });
     const payload = { type: RESPONSES.type, input: 'Run the daily summary for testing.' };
     const dispatched = await routines.dispatch('r', { payload });
@@ -211,7 +213,7 @@ describe.each(VERSIONS)('@azure/ai-projects $version', ({ version, features, pag
       attempt_source: 'queued_dispatch',
       action_type: RESPONSES.type,
       agent_id: AGENT,
-      conversation_id: 'conv_1',
+      conversation_id: conversation,
       triggered_at: start,
       ...dispatched,
     };

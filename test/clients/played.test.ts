@@ -147,7 +147,7 @@ describe('.NET, played', () => {
       expect(fired).toMatchObject([{ routine: 't', at: '2026-06-15T19:00:24.000Z' }]);
       await world.control('POST', ':reset', {});
       await world.api('POST', `/agents/${AGENT}/versions`, {
-        body: { definition: { kind: 'hosted', image: 'i' } },
+        body: { definition: { kind: 'hosted', cpu: '1', memory: '2Gi', image: 'i' } },
       });
     }
   });

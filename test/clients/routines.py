@@ -4,17 +4,13 @@ python routines.py VERSION
 """
 
 import datetime
-import json
 import os
 import re
 import ssl
-import sys
 import time
-import traceback
 import urllib.request
 
 import azure.ai.projects
-from azure.ai.projects import AIProjectClient
 from azure.ai.projects import models
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import (
@@ -25,16 +21,11 @@ from azure.core.exceptions import (
     ServiceRequestError,
     ServiceResponseError,
 )
-from azure.identity import DefaultAzureCredential
 
-VERSION = sys.argv[1]
+from world import AGENT, NOW, SECURE, VERSION, World as AnyWorld, after, fields, raised, same, tell
+
 OLD = VERSION == "2.2.0"
-ENDPOINT = os.environ["AZURE_AI_PROJECT_ENDPOINT"]
-SECURE = ENDPOINT[: ENDPOINT.index("/api/")]
-ORIGIN = SECURE.replace("https:", "http:")
-AGENT = "digest"
 UTC = datetime.timezone.utc
-NOW = datetime.datetime(2026, 6, 1, tzinfo=UTC)
 
 RESPONSES = {"type": "invoke_agent_responses_api", "agent_name": AGENT}
 INVOCATIONS = {"type": "invoke_agent_invocations_api", "agent_name": AGENT}
@@ -42,76 +33,15 @@ WEEKDAYS = {"weekday-morning": {"type": "schedule", "cron_expression": "0 7 * * 
 CUSTOM = {"hook": {"type": "custom", "provider": "p", "event_name": "opened", "parameters": {"x": [1]}}}
 
 
-def after(seconds):
-    return NOW + datetime.timedelta(seconds=seconds)
-
-
-def send(method, url, body=None):
-    claims = "eyJhdWQiOiJodHRwczovL2FpLmF6dXJlLmNvbSIsInN1YiI6InRlc3QifQ"
-    headers = {"Authorization": f"Bearer e30.{claims}.", "Content-Type": "application/json"}
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, headers, method=method)
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as answer:
-        text = answer.read()
-    return json.loads(text) if text else None
-
-
-class World:
-    """A project of the emulator, its clock standing still at NOW, and a client of it."""
+class World(AnyWorld):
+    """With the routines of its client."""
 
     def __init__(self, name, **options):
-        self.name = f"py-{VERSION.replace('.', '-')}-{name}"
-        self.endpoint = f"{SECURE}/api/projects/{self.name}"
-        made = {"now": NOW.isoformat().replace("+00:00", "Z"), "rate": 0, "skip": True, "seed": name, **options}
-        self.control("PUT", "", made)
-        definition = {"kind": "hosted", "image": "digest:1", "cpu": "1", "memory": "2Gi", "protocol_versions": []}
-        versions = f"{ORIGIN}/api/projects/{self.name}/agents/{AGENT}/versions?api-version=v1"
-        send("POST", versions, {"definition": definition})
-        self.routines = self.client(DefaultAzureCredential())
+        super().__init__(name, **options)
+        self.routines = self.client()
 
-    def client(self, credential, **options):
-        client = AIProjectClient(endpoint=self.endpoint, credential=credential, **options)
-        return client.beta.routines
-
-    def control(self, method, path, body=None):
-        return send(method, f"{ORIGIN}/_emulator/projects/{self.name}{path}", body)
-
-    def advance(self, by):
-        self.control("POST", "/clock:advance", {"by": by})
-
-    def until_idle(self):
-        self.control("POST", "/clock:advance", {"until": "idle"})
-
-    def arm(self, *faults):
-        self.control("PUT", "/faults", {"faults": list(faults)})
-
-    def fired(self):
-        return [entry["fired"] for entry in self.control("GET", "/faults")["faults"]]
-
-    def sent(self):
-        entries = self.control("GET", "/journal?kind=request")["entries"]
-        return [entry for entry in entries if f"azsdk-python-ai-projects/{VERSION} " in entry.get("user_agent", "")]
-
-
-def same(actual, expected):
-    assert actual == expected, f"{actual!r} is not {expected!r}"
-
-
-def fields(model, expected):
-    for name, value in expected.items():
-        actual = getattr(model, name)
-        # A known value of an enumeration is a member, and a str as well.
-        assert actual == value and isinstance(actual, type(value)), f"{name} is {actual!r}, not {value!r}"
-
-
-def raised(kind, work, **expected):
-    try:
-        work()
-    except HttpResponseError as error:
-        assert type(error) is kind, f"{type(error).__name__}, not {kind.__name__}: {error}"
-        fields(error, expected)
-        return error
-    raise AssertionError(f"no {kind.__name__}")
+    def client(self, credential=None, **options):
+        return super().client(credential, **options).beta.routines
 
 
 def is_the_published_package():
@@ -228,7 +158,8 @@ def dispatches_and_sees_the_run_end_when_it_asks_again():
     world = World("dispatch")
     routines = world.routines
     world.arm({"agent": AGENT, "attempts": [503, "ok"]})
-    routines.create_or_update("r", triggers=WEEKDAYS, action={**RESPONSES, "conversation": "conv_1"})
+    conversation = world.conversation()
+    routines.create_or_update("r", triggers=WEEKDAYS, action={**RESPONSES, "conversation": conversation})
     payload = {"type": RESPONSES["type"], "input": "Run the daily summary for testing."}
     result = routines.dispatch(routine_name="r", payload=payload)
     assert result.dispatch_id.startswith("disp-") and result.task_id.startswith("task-"), result
@@ -239,7 +170,7 @@ def dispatches_and_sees_the_run_end_when_it_asks_again():
         "action_type": RESPONSES["type"],
         "agent_id": AGENT,
         "agent_endpoint_id": None,
-        "conversation_id": "conv_1",
+        "conversation_id": conversation,
         "session_id": None,
         "triggered_at": NOW,
         "scheduled_fire_at": None,
@@ -405,7 +336,7 @@ def asks_again_after_429_and_503_as_the_answer_says():
             {"operation": "getRoutine", "times": 4, "fault": fault},
         )
         # It takes a Retry-After of 0 for none, and would wait by itself.
-        routines = world.client(DefaultAzureCredential(), retry_backoff_factor=0)
+        routines = world.client(retry_backoff_factor=0)
         made = routines.create_or_update("r", triggers=WEEKDAYS, action=RESPONSES)
         fields(made, {"name": "r", "created_at": NOW})
         routines.dispatch("r")
@@ -417,7 +348,7 @@ def asks_again_after_429_and_503_as_the_answer_says():
 
 def raises_500_and_a_lost_connection_when_it_may_not_ask_again():
     world = World("lost")
-    routines = world.client(DefaultAzureCredential(), retry_total=0)
+    routines = world.client(retry_total=0)
     world.arm(
         {"operation": "getRoutine", "fault": 500},
         {"operation": "listRoutines", "fault": 502},
@@ -486,10 +417,4 @@ TESTS = [
     is_in_the_journal_with_tls_our_token_and_its_own_user_agent,
 ]
 
-for test in TESTS:
-    line = {"name": test.__name__.replace("_", " ")}
-    try:
-        test()
-    except Exception:  # pylint: disable=broad-except
-        line["error"] = traceback.format_exc()
-    print(json.dumps(line), flush=True)
+tell(TESTS)

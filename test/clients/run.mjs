@@ -5,8 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { installJavaScript, installPython, ROOT } from './install.mjs';
 
-installJavaScript();
-const missing = installPython();
+const [missing] = await Promise.all([installPython(), installJavaScript()]);
 const env = { ...process.env };
 delete env.FOUNDRITE_CLIENTS_NO_PYTHON;
 if (missing !== undefined) {

@@ -4,7 +4,7 @@ const ENDPOINT = process.env.AZURE_AI_PROJECT_ENDPOINT ?? '';
 export const ORIGIN = new URL(ENDPOINT).origin;
 export const AGENT = 'digest';
 /** What the tests themselves call with, as signed as ours is. */
-const TOKEN = `e30.${Buffer.from('{"aud":"https://ai.azure.com","sub":"test"}').toString('base64url')}.`;
+export const TOKEN = `e30.${Buffer.from('{"aud":"https://ai.azure.com","sub":"test"}').toString('base64url')}.`;
 /** Where every project's clock starts; it stands still, and skips. */
 export const NOW = '2026-06-01T00:00:00Z';
 
@@ -80,10 +80,18 @@ export class World {
 
 export async function makeWorld(
   name: string,
-  options: Record<string, unknown> = {},
+  { settings, ...options }: Record<string, unknown> = {},
 ): Promise<World> {
   const world = new World(name);
-  await world.control('PUT', '', { now: NOW, rate: 0, skip: true, seed: name, ...options });
+  await world.control('PUT', '', {
+    now: NOW,
+    rate: 0,
+    skip: true,
+    seed: name,
+    // The agent is there at once; what a test makes is provisioned as the test says.
+    settings: { provisioning_time: '0s' },
+    ...options,
+  });
   const definition = {
     kind: 'hosted',
     image: 'digest:1',
@@ -96,6 +104,7 @@ export async function makeWorld(
   });
   if (made.status !== 200)
     throw new Error(`the agent: ${made.status} ${JSON.stringify(made.body)}`);
+  if (settings !== undefined) await world.control('PATCH', '', { settings });
   return world;
 }
 

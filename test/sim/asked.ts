@@ -6,8 +6,9 @@ import { checkResponse } from '../../contracts/openapi.ts';
 import { systemClock } from '../../emulator/clock.ts';
 import { createEmulator, type Emulator } from '../../emulator/emulator.ts';
 import type { Json } from '../started.ts';
+import { agentRequest, queryOf } from './agent-asked.ts';
 import { msOf } from './deliveries.ts';
-import type { Setup, Step } from './step.ts';
+import type { AgentStep, Setup, Step } from './step.ts';
 
 /** Something wrong that is put between a story and the emulator. */
 export interface Planted {
@@ -24,6 +25,8 @@ export interface Answer {
   status: number;
   rule: string | null;
   now: string | null;
+  /** Of a call to an agent, its session. */
+  session: string | null;
   /** Checked against openapi.yaml before it is read. */
   body: Json;
 }
@@ -109,7 +112,8 @@ export class Asked {
     const problems = checkResponse(method, path, status, headers, text);
     if (problems.length > 0) this.complain(`${method} ${path} by openapi.yaml`, problems);
     const [rule, now] = [headers.get('x-foundrite-rule'), headers.get('x-foundrite-now')];
-    return { status, rule, now, body: text === '' ? undefined : JSON.parse(text) };
+    const session = headers.get('x-agent-session-id');
+    return { status, rule, now, session, body: text === '' ? undefined : JSON.parse(text) };
   }
 
   /** The canonical journal, a line each. */
@@ -147,8 +151,6 @@ export function requestOf(step: Step, now: number): [method: string, path: strin
     }
     case 'set':
       return ['PUT', `${CONTROL}/clock`, { now: new Date(now + msOf(step.by)) }];
-    case 'agent':
-      return agentRequest(`${API}/agents/${encoded}`, step.verb);
     case 'faults':
       return ['PUT', `${CONTROL}/faults`, { faults: step.faults }];
     case 'settings':
@@ -157,13 +159,22 @@ export function requestOf(step: Step, now: number): [method: string, path: strin
       return ['PUT', `${CONTROL}/snapshots/${encoded}`];
     case 'reset':
       return ['POST', `${CONTROL}:reset`, { snapshot: step.snapshot }];
-    default:
-      throw new Error(`Nothing is asked for ${step.do}`);
+    case 'page':
+      return ['GET', `${API}/routines${runsIn(step.of)}${queryOf(step)}`];
+    case 'restart':
+      throw new Error('Nothing is asked for a restart');
+    default: {
+      const [method, path, body] = agentRequest(step);
+      return [method, API + path, body];
+    }
   }
 }
 
-function agentRequest(agent: string, verb: string): [string, string, unknown?] {
-  const definition = { kind: 'hosted', cpu: '1', memory: '2Gi', image: 'registry/digest:1' };
-  if (verb === 'create') return ['POST', `${agent}/versions`, { definition }];
-  return verb === 'delete' ? ['DELETE', agent] : ['POST', `${agent}:${verb}`];
+function runsIn(routine: string | undefined): string {
+  return routine === undefined ? '' : `/${encodeURIComponent(routine)}/runs`;
+}
+
+/** Steps that are about agents have two words; but for these. */
+export function isAgentStep(step: Step): step is AgentStep {
+  return step.do.includes(' ') || ['respond', 'invoke', 'list'].includes(step.do);
 }

@@ -110,27 +110,49 @@ export const input = fc.constantFrom<unknown>('hello', 7, null, { order: 7 }, []
 const action = fc.oneof(
   {
     weight: 6,
-    arbitrary: fc.record(
-      {
-        type: fc.constant('invoke_agent_responses_api'),
-        agent_name: agentName,
-        input: fc.constantFrom<unknown>('summarise', ''),
-        conversation: fc.constant('conv_1'),
-      },
-      { requiredKeys: ['type', 'agent_name'] },
-    ),
+    arbitrary: fc
+      .tuple(
+        fc.record(
+          {
+            type: fc.constant('invoke_agent_responses_api'),
+            agent_name: agentName,
+            input: fc.constantFrom<unknown>('summarise', ''),
+          },
+          { requiredKeys: ['type', 'agent_name'] },
+        ),
+        some<Json>(
+          [16, {}],
+          [8, { conversation: '<conversation 0>' }],
+          [1, { conversation: '<conversation 1>' }],
+          [1, { conversation: 'conv_1' }],
+        ),
+      )
+      .map(([one, spoken]): Json => ({ ...one, ...spoken })),
   },
   {
     weight: 3,
-    arbitrary: fc.record(
-      {
-        type: fc.constant('invoke_agent_invocations_api'),
-        agent_endpoint_id: agentName,
-        input,
-        session_id: fc.constant('session_1'),
-      },
-      { requiredKeys: ['type', 'agent_endpoint_id'] },
-    ),
+    arbitrary: fc
+      .tuple(
+        fc.record(
+          {
+            type: fc.constant('invoke_agent_invocations_api'),
+            agent_endpoint_id: agentName,
+            input,
+          },
+          { requiredKeys: ['type', 'agent_endpoint_id'] },
+        ),
+        some<string | undefined>(
+          [16, undefined],
+          [8, '<session 0 of '],
+          [1, '<session 1 of '],
+          [1, 'session_1'],
+        ),
+      )
+      .map(([one, ref]): Json => {
+        if (ref === undefined) return one;
+        const session_id = ref.startsWith('<') ? `${ref}${one.agent_endpoint_id}>` : ref;
+        return { ...one, session_id };
+      }),
   },
 );
 const badAction = fc.constantFrom<Json>(

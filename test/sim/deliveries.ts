@@ -1,5 +1,8 @@
 /** How the model delivers a run: attempts, outcomes, waits, workers, and what is cancelled. */
+import { type Call, type Reached, reach, respond } from './calls.ts';
+import { conversationOf } from './conversations.ts';
 import type { Json } from './definition.ts';
+import { Undecided } from './sessions.ts';
 import {
   type Armed,
   type Outcome,
@@ -38,7 +41,7 @@ export function attempt(state: State, run: Run): void {
 
 /** What one attempt gave, and what it means. */
 export function settle(state: State, run: Run, outcome: Outcome): void {
-  unplan(state, run.key, 'answer', 'timeout');
+  unplan(state, run.key, 'said', 'answer', 'timeout');
   run.open = false;
   const { kind, status } = outcome;
   const { settings } = state;
@@ -73,7 +76,7 @@ export function settle(state: State, run: Run, outcome: Outcome): void {
 export function cancel(state: State, routine: number): void {
   for (const run of state.runs) {
     if (run.routine !== routine || run.endedAt !== undefined) continue;
-    unplan(state, run.key, 'attempt', 'answer', 'timeout');
+    unplan(state, run.key, 'attempt', 'said', 'answer', 'timeout');
     state.waiting = state.waiting.filter((key) => key !== run.key);
     run.open = false;
     run.error = { type: 'cancelled' };
@@ -86,10 +89,15 @@ export function cancel(state: State, routine: number): void {
 /** What waited may have its turn: it is due now, and waits again if it may not. */
 export function letGo(state: State): void {
   for (const key of state.waiting) {
-    if (isBlocked(state, runOf(state, key))) continue;
+    const run = runOf(state, key);
+    if (isBlocked(state, run)) continue;
     unplan(state, key, 'attempt');
-    plan(state, { at: state.now, class: 0, what: 'attempt', of: key });
+    // Nobody says what a queue_delay means that was set while a run waited behind another; it counts then.
+    const queued = run.attempts === 0 && run.behind ? Number(state.settings.queue_delay) : 0;
+    const at = Math.max(state.now, run.triggeredAt + queued);
+    plan(state, { at, class: 0, what: 'attempt', of: key });
   }
+  state.waiting = state.waiting.filter((key) => isBlocked(state, runOf(state, key)));
 }
 
 function end(state: State, run: Run, phase: 'completed' | 'failed'): void {
@@ -100,6 +108,11 @@ function end(state: State, run: Run, phase: 'completed' | 'failed'): void {
 function isBlocked(state: State, run: Run): boolean {
   const workers = Number(state.settings.worker_concurrency);
   if (workers > 0 && state.runs.filter((one) => one.open).length >= workers) return true;
+  return isBehind(state, run);
+}
+
+/** delivery/overlap: whether a run waits for the one before. */
+export function isBehind(state: State, run: Run): boolean {
   if (state.switches.overlap !== 'queue' || !run.behind || run.attempts > 0) return false;
   return state.runs.some(
     (one) => one.routine === run.routine && one.key < run.key && one.endedAt === undefined,
@@ -113,7 +126,7 @@ function names(list: number | string | undefined, what: number | string): boolea
   return words.includes(String(what)) || words.includes(`${Math.floor(what / 100)}xx`);
 }
 
-function protocolOf(run: Run): string {
+function protocolOf(run: Run): Call['protocol'] {
   return run.action.type === 'invoke_agent_responses_api' ? 'responses' : 'invocations';
 }
 
@@ -133,20 +146,60 @@ function sentTo(run: Run): Sent {
 /** What this attempt's call will give, and after how long. */
 function call(state: State, run: Run): { outcome: Outcome; delay: number } {
   const fault = strike(state, run);
-  const agent = state.agents[run.action.agent];
-  const answer = agent === undefined ? 404 : agent.enabled ? 200 : 403;
   const { delay = 0, kind, status } = fault as { delay?: number; kind?: string; status?: number };
+  if (status !== undefined) return { outcome: { kind: 'answered', status }, delay };
+  if (kind === 'timeout') return { outcome: { kind: 'timeout' }, delay };
+  if (kind === 'disconnect') return { outcome: { kind: 'connection_failed' }, delay };
+  const { answer, cold } = arrive(state, run);
+  const sent = sentTo(run);
   const outcome: Outcome =
-    status !== undefined
-      ? { kind: 'answered', status }
-      : kind === 'timeout'
-        ? { kind: 'timeout' }
-        : kind === 'disconnect'
-          ? { kind: 'connection_failed' }
-          : kind === 'lose_response'
-            ? { kind: 'answer_lost', sent: sentTo(run) }
-            : { kind: 'answered', status: answer, sent: sentTo(run) };
-  return { outcome, delay };
+    kind === 'lose_response'
+      ? { kind: 'answer_lost', sent }
+      : { kind: 'answered', status: answer, sent };
+  return { outcome, delay: delay + cold };
+}
+
+/** What the agent answers, and how long its sandbox takes to be there. */
+function arrive(state: State, run: Run): { answer: number; cold: number } {
+  const reached = reach(state, callOf(run));
+  if (Array.isArray(reached)) return { answer: reached[0], cold: 0 };
+  run.session = reached.session?.key;
+  const ready = { at: state.now + reached.delay, class: 0, what: 'said', of: run.key } as const;
+  if (reached.delay === 0) hear(state, run, reached);
+  else plan(state, ready);
+  return { answer: 200, cold: reached.delay };
+}
+
+/** The sandbox for which a call waited is there. */
+export function say(state: State, run: Run): void {
+  const session = state.sessions.find(({ key, deleted }) => key === run.session && !deleted);
+  const agent = state.agents.find(({ key }) => key === session?.agent);
+  // What becomes of a call whose sandbox is taken away while it waits, nobody says.
+  if (!session || !agent) throw new Undecided();
+  const { conversation: id } = callOf(run);
+  const conversation = id === undefined ? undefined : conversationOf(state, id);
+  hear(state, run, { agent, session, version: undefined, conversation, delay: 0 });
+}
+
+/** The agent answers. */
+function hear(state: State, run: Run, reached: Reached): void {
+  const asked = callOf(run);
+  if (asked.protocol !== 'responses') return;
+  const before = state.responses.find(({ key }) => key === run.response);
+  run.response = respond(state, asked, reached, before).key;
+}
+
+function callOf(run: Run): Call {
+  const { agent, shown } = run.action;
+  return {
+    agent,
+    protocol: protocolOf(run),
+    by: 'delivery',
+    input: run.input ?? '',
+    session: shown.session_id as string | undefined,
+    conversation: shown.conversation as string | undefined,
+    begun: run.session,
+  };
 }
 
 /** fault/first-match-wins: the first entry of the plan that fits and is not spent, even where it lets all be well. */

@@ -1,7 +1,7 @@
 /** Ids are opaque: what the model calls a run by a number keeps its ids, and no two runs share one. */
 import type { Json } from './definition.ts';
 
-const FIELDS = ['id', 'dispatch_id', 'action_correlation_id', 'task_id'];
+const FIELDS = ['id', 'dispatch_id', 'action_correlation_id', 'task_id', 'principal_id'];
 
 export class Ids {
   private readonly fields = new Map(

@@ -4,26 +4,23 @@
  * whoever wrote it had not read the emulator; so that where both agree, two readings of the contract do.
  *
  * Modelled: routines (put, replaced, paused, deleted, made again), their triggers (schedules by a naive cron, timers,
- * events by hand), dispatches, runs and their lists and pages, attempts and their policy, agents that are missing or
- * disabled, faults, settings and switches, the clock at rate 0 without skip, reset, snapshots, restarts.
+ * events by hand), dispatches, runs and their lists and pages, attempts and their policy, faults, settings and switches, the
+ * clock at rate 0 without skip, reset, snapshots, restarts; agents and their versions (drafts, routing, provisioning, what
+ * is deleted), sessions by time and by hand, calls by client and by delivery, stored responses, conversations and items.
+ * Which version a new session draws is read from the answer: it only has to have a share, and to stay.
  * Not modelled: skip and rate 1 (and with it lateness), gates, slow and rewritten bodies, replies other than echo, drawn
- * chances, calls of a real agent (and so attempts that a restart interrupts), filters, profiles, headers and envelopes of other generations, the texts of messages, ids.
+ * chances, calls of a real agent (and so attempts that a restart interrupts), streams, background and cancelled work,
+ * files and logs of sessions, code, clients that wait for a cold start, deletions that take time, filters, profiles,
+ * headers and envelopes of other generations, the texts of messages, ids.
  */
-import { viewRoutine } from './answers.ts';
+import { takeAgentStep } from './agent-steps.ts';
+import { declare, provisioned } from './agents.ts';
 import type { Json } from './definition.ts';
-import { attempt, isSpent, letGo, msOf, readFault, settle } from './deliveries.ts';
-import {
-  come,
-  disable,
-  enable,
-  fire,
-  isEvent,
-  put,
-  remove,
-  routineOf,
-  runsOf,
-  start,
-} from './routines.ts';
+import { attempt, isSpent, letGo, msOf, readFault, say, settle } from './deliveries.ts';
+import { pageAgents, pageRoutines } from './lists.ts';
+import { takeRoutineStep } from './routine-steps.ts';
+import { come } from './routines.ts';
+import { Undecided } from './sessions.ts';
 import {
   DEFAULT_SETTINGS,
   DEFAULT_SWITCHES,
@@ -34,7 +31,7 @@ import {
   type Settings,
   type State,
 } from './state.ts';
-import type { Expected, Refusal, Setup, Step } from './step.ts';
+import type { Expected, Setup, Step } from './step.ts';
 
 const OPERATIONS: Record<string, string> = {
   put: 'createOrUpdateRoutine',
@@ -43,7 +40,19 @@ const OPERATIONS: Record<string, string> = {
   disable: 'disableRoutine',
   delete: 'deleteRoutine',
   dispatch: 'dispatchRoutineAsync',
+  'make agent': 'createAgent',
+  'make version': 'createAgentVersion',
+  'patch agent': 'patchAgent',
+  'delete version': 'deleteAgentVersion',
+  'make session': 'createSession',
+  'stop session': 'stopSession',
+  invoke: 'createAgentInvocation',
 };
+
+function operationOf(step: Step): string | undefined {
+  if (step.do !== 'respond') return OPERATIONS[step.do];
+  return step.by === 'endpoint' ? 'createAgentResponse' : 'createResponse';
+}
 
 /** More turns than this in one step are nobody's story. */
 const TURNS_MAX = 400;
@@ -62,13 +71,17 @@ export class Model {
   /** The world as it was made. */
   private fresh(keys: number): State {
     const { now, agents, settings, switches } = this.setup;
-    return {
+    const state: State = {
       now: Date.parse(now),
       seq: 0,
       keys,
       settings: { ...DEFAULT_SETTINGS, ...inMs(settings) },
       switches: { ...DEFAULT_SWITCHES, ...switches },
-      agents: Object.fromEntries(agents.map((name) => [name, { enabled: true }])),
+      agents: [],
+      drafts: [],
+      sessions: [],
+      conversations: [],
+      responses: [],
       routines: [],
       runs: [],
       due: [],
@@ -76,15 +89,20 @@ export class Model {
       faults: [],
       attempts: [],
     };
+    for (const name of agents) declare(state, name);
+    return state;
   }
 
   /** Takes one step, and says what must be answered. */
   apply(step: Step): Expected {
-    const { status, kind } = this.strike(OPERATIONS[step.do]);
+    const faults = structuredClone(this.state.faults);
+    const { status, kind } = this.strike(operationOf(step));
     if (status !== undefined) return { status: Number(status), struck: true };
     if (kind === 'disconnect') return { unanswered: true };
     const expected = this.take(step);
-    return kind === 'lose_response' ? { unanswered: true } : expected;
+    // Nobody takes it, so nothing strikes it.
+    if (expected.skipped) this.state.faults = faults;
+    return kind === 'lose_response' && !expected.skipped ? { unanswered: true } : expected;
   }
 
   /** The routines of the project by when they were made. */
@@ -96,25 +114,17 @@ export class Model {
     const { state } = this;
     switch (step.do) {
       case 'put':
-        return this.put(step.name, step.body);
       case 'get':
-        return this.onRoutine(step.name, () => {});
       case 'enable':
-        return this.onRoutine(step.name, (routine) => enable(state, routine));
       case 'disable':
-        return this.onRoutine(step.name, (routine) => disable(state, routine));
       case 'delete':
-        return this.delete(step.name);
       case 'dispatch':
-        return this.dispatch(step.name, step.body ?? {});
       case 'fire':
-        return this.fire(step.name, step.body ?? {});
+        return takeRoutineStep(state, step);
       case 'advance':
         return this.advance(step);
       case 'set':
         return this.moveTo(state.now + msOf(step.by));
-      case 'agent':
-        return this.agent(step.name, step.verb);
       case 'faults':
         state.faults = step.faults.map((entry) => ({ entry, fired: 0 }));
         return { status: 200 };
@@ -132,84 +142,12 @@ export class Model {
         // design 6: a call that waits for its instant counts as settled, so it is not interrupted but goes on.
         return { status: 200 };
       case 'page':
-        return this.page(step);
+        return pageRoutines(state, step);
+      case 'list':
+        return pageAgents(state, step);
+      default:
+        return this.bounded(() => takeAgentStep(state, step));
     }
-  }
-
-  // Routines
-
-  private put(name: string, body: Json): Expected {
-    const made = routineOf(this.state, name) === undefined;
-    const routine = put(this.state, name, body);
-    if (Array.isArray(routine)) return refused(...routine.map((rule): Refusal => [400, rule]));
-    const status = made ? Number(this.state.switches.put_create_status) : 200;
-    return { status, routine: viewRoutine(routine) };
-  }
-
-  private onRoutine(name: string, change: (routine: Routine) => void): Expected {
-    const routine = routineOf(this.state, name);
-    if (!routine) return refused(UNKNOWN_ROUTINE);
-    change(routine);
-    return { status: 200, routine: viewRoutine(routine) };
-  }
-
-  private delete(name: string): Expected {
-    const routine = routineOf(this.state, name);
-    if (routine) remove(this.state, routine);
-    else if (this.state.switches.delete_missing === '404')
-      return refused([404, 'routine/delete-missing']);
-    return { status: 204 };
-  }
-
-  private dispatch(name: string, { payload }: Json): Expected {
-    const { state } = this;
-    const { switches } = state;
-    const routine = routineOf(state, name);
-    if (!routine) return refused(UNKNOWN_ROUTINE);
-    const refusals: Refusal[] = [];
-    const { type, ...given } = (payload ?? { type: routine.action.type }) as Json;
-    if (type !== routine.action.type) refusals.push([400, 'dispatch/payload-type-matches']);
-    if (!routine.enabled && switches.dispatch_when_disabled === 'refuse')
-      refusals.push([409, 'dispatch/when-disabled']);
-    if (refusals.length > 0) return refused(...refusals);
-    const run = start(state, routine, {
-      source: switches.dispatch_source ?? '',
-      ownInput: 'input' in given,
-      input: 'input' in given ? given.input : routine.action.shown.input,
-    });
-    return { status: 200, run: run.key };
-  }
-
-  /** control/fire: as if the trigger's instant or its event had come. */
-  private fire(name: string, { payload }: Json): Expected {
-    const { state } = this;
-    const routine = routineOf(state, name);
-    if (!routine) return refused(UNKNOWN_ROUTINE);
-    const refusals: Refusal[] = [];
-    if (!routine.enabled) refusals.push([409, 'routine/disabled-does-not-fire']);
-    if (payload !== undefined && !isEvent(routine))
-      refusals.push([400, 'control/fire-payload-for-events']);
-    if (refusals.length > 0) return refused(...refusals);
-    return { status: 200, fired: [fire(state, routine, state.now, (payload ?? {}) as Json, true)] };
-  }
-
-  private page({ of, limit = 100, order, after }: Step & { do: 'page' }): Expected {
-    const { state } = this;
-    const { default_order, limit_out_of_range } = state.switches;
-    const listed = of === undefined ? this.routines().map(({ name }) => name) : runsOf(state, of);
-    const refusals: Refusal[] = [];
-    if (listed === undefined) refusals.push(UNKNOWN_ROUTINE);
-    if (after !== undefined) refusals.push([400, 'list/after-known']);
-    if (limit_out_of_range === 'refuse' && (limit < 1 || limit > 100))
-      refusals.push([400, 'list/limit-1-to-100']);
-    if (listed === undefined || refusals.length > 0) return refused(...refusals);
-    const keys = listed.map((one) => (typeof one === 'string' ? one : one.key));
-    if ((order ?? default_order) === 'desc') keys.reverse();
-    const size = Math.min(Math.max(limit, 1), 100);
-    const pages = [keys.slice(0, size)];
-    for (let from = size; from < keys.length; from += size)
-      pages.push(keys.slice(from, from + size));
-    return { status: 200, pages };
   }
 
   // Time
@@ -222,7 +160,7 @@ export class Model {
       // clock/idle-leaves-triggers: what lies on the way fires, what lies beyond does not; within an instant triggers
       // come after consequences (clock/order-within-an-instant), so those of the last one lie beyond.
       while (this.state.due.some(({ what }) => what !== 'trigger')) fired.push(...this.runNext());
-      return fired;
+      return { status: 200, fired };
     });
   }
 
@@ -230,18 +168,18 @@ export class Model {
     return this.bounded(() => {
       const fired = this.runTo(to);
       this.state.now = to;
-      return fired;
+      return { status: 200, fired };
     });
   }
 
-  /** Moves time, unless that is too much for a story. */
-  private bounded(move: () => Fired[]): Expected {
+  /** Takes a step, unless that is too much for a story, or hangs on a draw that nobody has told. */
+  private bounded(take: () => Expected): Expected {
     const before = structuredClone(this.state);
     this.turns = 0;
     try {
-      return { status: 200, fired: move() };
+      return take();
     } catch (error) {
-      if (!(error instanceof TooMuch)) throw error;
+      if (!(error instanceof TooMuch || error instanceof Undecided)) throw error;
       this.state = before;
       return { skipped: true };
     }
@@ -263,7 +201,11 @@ export class Model {
     state.due = state.due.filter((one) => one !== due);
     state.now = Math.max(state.now, due.at);
     if (due.what === 'trigger') return this.come(due);
-    if (due.outcome) settle(state, runOf(state, due.of), due.outcome);
+    if (due.what === 'provisioned') provisioned(state, due.of);
+    // That a session's sandbox is there is told by its instant alone.
+    if (due.what === 'provisioned' || due.what === 'ready') return [];
+    if (due.what === 'said') say(state, runOf(state, due.of));
+    else if (due.outcome) settle(state, runOf(state, due.of), due.outcome);
     else attempt(state, runOf(state, due.of));
     return [];
   }
@@ -277,22 +219,6 @@ export class Model {
   }
 
   // The world
-
-  private agent(name: string, verb: string): Expected {
-    const { agents } = this.state;
-    const agent = agents[name];
-    if (verb === 'create') {
-      agents[name] ??= { enabled: true };
-      return { status: 200 };
-    }
-    if (!agent) return refused([404, 'agent/unknown-answers-404']);
-    if (verb === 'delete') {
-      delete agents[name];
-      return { status: 200 };
-    }
-    agent.enabled = verb === 'enable';
-    return { status: 204 };
-  }
 
   private reset(snapshot: string | undefined): Expected {
     const { keys } = this.state;
@@ -316,9 +242,7 @@ export class Model {
 
 class TooMuch extends Error {}
 
-const UNKNOWN_ROUTINE: Refusal = [404, 'routine/unknown-answers-404'];
-
-function refused(...refusals: Refusal[]): Expected {
+function refused(...refusals: [number, string][]): Expected {
   return { refusals };
 }
 

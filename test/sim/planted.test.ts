@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { PLANTED } from './planted.ts';
+import { PLANTED_IN_AGENTS } from './planted-agents.ts';
 import { type Failure, playSeed, report } from './seeds.ts';
 
 describe('a planted fault', () => {
-  it.each(Object.entries(PLANTED))(
+  it.each(Object.entries({ ...PLANTED, ...PLANTED_IN_AGENTS }))(
     'is found by one of 200 stories, and told in a few steps: %s',
     { timeout: 120_000 },
     async (_name, planted) => {

@@ -7,7 +7,7 @@ function database(emulator: Emulator) {
 }
 
 /** SQL that goes along with every change of the world. */
-function along(sql: string): Planted {
+export function along(sql: string): Planted {
   return {
     opened: (emulator) => void database(emulator).exec(`CREATE TEMP TRIGGER planted ${sql}`),
   };

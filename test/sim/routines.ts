@@ -1,7 +1,7 @@
 /** What the model does to routines, their triggers and their runs. */
 import { nextOf } from './cron.ts';
 import { type Definition, define, type Json, type Situation } from './definition.ts';
-import { cancel } from './deliveries.ts';
+import { cancel, isBehind } from './deliveries.ts';
 import { type Fired, plan, type Routine, type Run, type State, unplan } from './state.ts';
 
 /** The routine of this name that was not deleted. */
@@ -14,7 +14,7 @@ export function put(state: State, name: string, body: Json): Routine | string[] 
   const old = routineOf(state, name);
   const situation: Situation = {
     now: state.now,
-    agents: Object.keys(state.agents),
+    agents: state.agents.map((agent) => agent.name),
     timerAt: old?.trigger.type === 'timer' ? old.trigger.at : undefined,
     switches: state.switches,
   };
@@ -143,7 +143,8 @@ export function start(
   };
   state.runs.push(run);
   const at = state.now + Number(queue_delay);
-  plan(state, { at, class: 0, what: 'attempt', of: run.key });
+  if (isBehind(state, run)) state.waiting.push(run.key);
+  else plan(state, { at, class: 0, what: 'attempt', of: run.key });
   return run;
 }
 

@@ -2,7 +2,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import type { Planted } from './asked.ts';
-import { Difference, type Figures, Play, plain } from './play.ts';
+import { Difference, type Figures, plain } from './compared.ts';
+import { Play } from './play.ts';
 import { type Story, stepsOf, stories, tell } from './story.ts';
 
 export interface Failure {
@@ -87,17 +88,23 @@ export function report({ seed, story, error, steps }: Failure): string {
   ].join('\n');
 }
 
-/** Of two lists the first place where they differ: the rest would hide it. */
+/** The first place within where they differ: the rest would hide it. */
 function firstDifference(
   model: unknown,
   emulator: unknown,
+  path = '',
 ): [where: string, model: unknown, emulator: unknown] {
-  if (!Array.isArray(model) || !Array.isArray(emulator)) return ['', model, emulator];
-  const length = Math.max(model.length, emulator.length);
-  const [index] = [...Array(length).keys()].filter(
-    (at) => !isDeepStrictEqual(plain(model[at]), plain(emulator[at])),
-  );
-  return index === undefined
-    ? ['', model, emulator]
-    : [` [${index}]`, model[index] ?? 'no more', emulator[index] ?? 'no more'];
+  const [one, other] = [plain(model), plain(emulator)];
+  if (!isTree(one) || !isTree(other) || Array.isArray(one) !== Array.isArray(other))
+    return [path, one, other];
+  const keys = [...new Set([...Object.keys(one), ...Object.keys(other)])];
+  const key = keys.find((each) => !isDeepStrictEqual(one[each], other[each]));
+  if (key === undefined) return [path, one, other];
+  if (!(key in one && key in other))
+    return [`${path} ${key}`, one[key] ?? 'nothing', other[key] ?? 'nothing'];
+  return firstDifference(one[key], other[key], `${path} ${key}`);
+}
+
+function isTree(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }

@@ -4,14 +4,24 @@ import { playSeed, report } from './seeds.ts';
 
 /** The model, which is told from the contract alone. */
 const MODEL = [
+  'agent-answers.ts',
+  'agent-steps.ts',
+  'agents.ts',
   'answers.ts',
+  'calls.ts',
+  'conversations.ts',
   'cron.ts',
   'definition.ts',
   'deliveries.ts',
+  'lists.ts',
   'model.ts',
+  'resources.ts',
+  'routine-steps.ts',
   'routines.ts',
+  'sessions.ts',
   'state.ts',
   'step.ts',
+  'versions.ts',
 ];
 const FOLDER = new URL('.', import.meta.url);
 
@@ -40,13 +50,25 @@ describe('the model', () => {
 
     // Nobody takes trivial stories for proof.
     const least: Record<string, number> = {
-      steps: 2_000,
-      firings: 300,
+      steps: 4_000,
+      firings: 150,
       'advance 200': 300,
       'put 200': 200,
       'dispatch 200': 50,
       'delete 204': 20,
-      'attempt 200 complete': 200,
+      'attempt 200 complete': 120,
+      'steps about agents': 1_500,
+      'make version 200': 200,
+      'patch agent 200': 100,
+      'delete version 200': 5,
+      'make session 201': 100,
+      'drawn of 2': 50,
+      'respond 200': 50,
+      'invoke 200': 30,
+      'get response 200': 2,
+      'refused by agent/creating-answers-400': 10,
+      'refused by agent/disabled-answers-403': 3,
+      'attempt 404 fail': 20,
       'attempt 503 retry': 10,
       'attempt timeout retry': 5,
       'reset 200': 10,

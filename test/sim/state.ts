@@ -1,5 +1,6 @@
 /** What the model knows of a world: plain data, so that a snapshot is a copy. */
 import type { Action, Definition, Json } from './definition.ts';
+import type { Agent, Conversation, Response, Session } from './resources.ts';
 
 export interface Routine extends Definition {
   /** Of this routine alone, also where another of its name came before. */
@@ -39,6 +40,9 @@ export interface Run {
   /** Whether it queues behind the run before: delivery/overlap is about the firing, so that is settled then. */
   behind: boolean;
   error?: { type: string; status?: number | undefined };
+  /** What its first attempt began, and what the agent answered: later attempts repeat the call. */
+  session?: number | undefined;
+  response?: number | undefined;
 }
 
 export interface Attempt {
@@ -65,8 +69,8 @@ export interface Due {
   at: number;
   class: 0 | 1 | 2;
   seq: number;
-  what: 'attempt' | 'answer' | 'trigger' | 'timeout';
-  /** The key of a run, or of a routine. */
+  what: 'attempt' | 'said' | 'answer' | 'trigger' | 'timeout' | 'provisioned' | 'ready';
+  /** The key of a run, of a routine, of a version or of a session. */
   of: number;
   outcome?: Outcome;
 }
@@ -95,11 +99,16 @@ export type Settings = Record<string, number | string>;
 export interface State {
   now: number;
   seq: number;
-  /** Counts routines and runs, over resets too. */
+  /** Counts routines, runs and whatever else has a key, over resets too. */
   keys: number;
   settings: Settings;
   switches: Record<string, string>;
-  agents: Record<string, { enabled: boolean }>;
+  agents: Agent[];
+  /** Every id that a draft has had, also one of an agent that was deleted. */
+  drafts: string[];
+  sessions: Session[];
+  conversations: Conversation[];
+  responses: Response[];
   routines: Routine[];
   runs: Run[];
   due: Due[];
@@ -119,6 +128,11 @@ export const DEFAULT_SETTINGS: Settings = {
   attempt_timeout: 30_000,
   queue_delay: 0,
   worker_concurrency: 0,
+  provisioning_time: 1_000,
+  deleting_time: 0,
+  cold_start: 0,
+  session_idle: 900_000,
+  session_life: 30 * 86_400_000,
 };
 
 export const DEFAULT_SWITCHES: Record<string, string> = {
@@ -141,6 +155,18 @@ export const DEFAULT_SWITCHES: Record<string, string> = {
   cron_repeat: 'first',
   after_timer: 'unchanged',
   put_create_status: '200',
+  agents_order: 'desc',
+  dedup_versions: 'on',
+  conflict_on_existing_agent: 'new_version',
+  delete_with_sessions: 'terminate',
+  protocols_patch: 'replace',
+  drafts: 'enabled',
+  first_draft: 'accept',
+  delete_version_in_use: 'refuse',
+  deleted_version: 'not_found',
+  unknown_session: 'refuse',
+  session_by_previous_response: 'new',
+  unexposed_protocol: '404',
 };
 
 /** Something to do at an instant, behind what is there of its instant and class. */

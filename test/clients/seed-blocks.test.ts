@@ -8,35 +8,27 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
+  type Block,
+  blocksOf,
+  endOfStatement,
+  indented,
+  type Language,
+  readSeed,
+} from '../seed-units.ts';
+import {
   CLIENTS,
   installJavaScript,
   installPython,
-  PYTHON_VERSIONS,
+  PYTHON_WITH_ROUTINES,
   pythonOf,
   ROOT,
-} from './clients/install.mjs';
-import { type Block, blocksOf, endOfStatement, type Language, readSeed } from './seed-units.ts';
+} from './install.mjs';
 
 const JAVASCRIPT_VERSIONS = ['2.2.0', '2.3.1', '2.6.0', '2.10.0'];
 const INSTALL_MS = 300_000;
 const RUN_MS = 60_000;
 /** Begins a line that says which block prints what follows. */
 const MARK = '=== block ';
-
-/** Gives Python back the whitespace that it lost at the beginning of lines. A comment at the outermost level ends a loop. */
-function indented({ lines, language }: Block): string[] {
-  const result: string[] = [];
-  let level = 0;
-  for (let index = 0; index < lines.length; ) {
-    const end = endOfStatement(lines, index, language);
-    const statement = lines.slice(index, end);
-    if (statement[0]?.startsWith('#')) level = 0;
-    result.push(...statement.map((line) => '    '.repeat(level) + line));
-    if (statement.at(-1)?.endsWith(':') && !statement[0]?.startsWith('#')) level += 1;
-    index = end;
-  }
-  return result;
-}
 
 /** Which block of either language lists the runs. */
 const RUNS_BLOCK = 4;
@@ -165,15 +157,15 @@ describe.skipIf(seed === undefined)('the code of seed 001', () => {
 
   describe('in Python', () => {
     let missing: string | undefined;
-    beforeAll(() => {
-      missing = installPython();
+    beforeAll(async () => {
+      missing = await installPython();
       if (missing === undefined) return;
       if (process.env.CI === 'true')
         throw new Error(`CI does not skip: ${missing}. Install Python.`);
       process.stderr.write(`seed-blocks: the Python blocks are skipped: ${missing}.\n`);
     }, INSTALL_MS);
 
-    test.for(PYTHON_VERSIONS)(
+    test.for(PYTHON_WITH_ROUTINES)(
       'runs with azure-ai-projects %s and prints what the page says',
       { timeout: RUN_MS },
       async (version, { skip }) => {
