@@ -6071,7 +6071,7 @@ export interface operations {
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["AnyJson"];
-                "*/*": string;
+                "*/*": unknown;
             };
         };
         responses: {

@@ -141,27 +141,36 @@ export function throughFault(
     case 'gate':
       return { kind: 'held', gate: fault.name };
     case 'lose_response':
-      return change(call(), () => late({ kind: 'answer_lost' }, fault.delayMs));
+      return change(call(), late, () => [{ kind: 'answer_lost' }, fault.delayMs]);
     case 'slow_body':
-      return change(call(), (outcome) => late(outcome, fault.delayMs + slowBodyMs(fault, outcome)));
+      return change(call(), late, (outcome) => [
+        outcome,
+        fault.delayMs + slowBodyMs(fault, outcome),
+      ]);
     case 'ok':
     case 'garble':
     case 'rewrite':
-      return change(call(), (outcome) =>
-        late(
-          outcome.kind === 'answered' ? { ...outcome, ...altered(fault, outcome) } : outcome,
-          fault.delayMs,
-        ),
-      );
+      return change(call(), late, (outcome) => [
+        outcome.kind === 'answered' ? { ...outcome, ...altered(fault, outcome) } : outcome,
+        fault.delayMs,
+      ]);
   }
 }
 
+/** What becomes of an answer, and how long it takes beside. */
 function change(
   arrival: Arrival | Promise<Arrival>,
-  to: (outcome: Outcome) => Arrival,
+  late: (outcome: Outcome, afterMs: number) => Arrival,
+  to: (outcome: Outcome) => [outcome: Outcome, afterMs: number],
 ): Arrival | Promise<Arrival> {
-  const one = (value: Arrival) =>
-    value.kind === 'later' || value.kind === 'held' ? value : to(value);
+  const one = (value: Arrival): Arrival => {
+    if (value.kind === 'held') return value;
+    if (value.kind !== 'later') return late(...to(value));
+    // Who was never answered has nothing to lose; an answer that a sandbox holds up is met when it comes.
+    if (value.outcome.kind !== 'answered') return value;
+    const [outcome, afterMs] = to(value.outcome);
+    return late(outcome, value.afterMs + afterMs);
+  };
   return arrival instanceof Promise ? arrival.then(one) : one(arrival);
 }
 

@@ -576,6 +576,20 @@ describe('a fault of a call to an agent', () => {
   });
 });
 
+test('a fault meets an answer that a sandbox held up when it comes', async ({ foundry }) => {
+  await foundry.set({ settings: { cold_start: '5s' } });
+  await foundry.faults({
+    agent: 'digest',
+    attempts: ['lose_response', { kind: 'slow_body', every: '1s', bytes: 1_000_000 }],
+  });
+  await foundry.routine('r', routine());
+  await foundry.dispatch('r');
+
+  await foundry.advance('PT1M');
+
+  expect(await foundry.attempts()).toEqual(['answer_lost @5s retry', '200 @7s complete']);
+});
+
 test('a fault at a transition strikes also what takes no time, and is told in the journal', async ({
   foundry,
 }) => {

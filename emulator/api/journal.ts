@@ -5,7 +5,7 @@ import { invalid, shown } from '../errors.ts';
 import type { Project } from '../projects.ts';
 import { firstSeq, type JournalQuery, type JournalRow, readLines } from '../store/journal.ts';
 import { findRunById } from '../store/runs.ts';
-import { subjectOf } from '../work/delivery.ts';
+import { subjectOf } from '../work/queue.ts';
 import { readDuration } from './clock.ts';
 import type { Controlled } from './controlled.ts';
 import type { Answer } from './input.ts';

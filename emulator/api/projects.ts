@@ -13,7 +13,7 @@ import {
 import type { Project } from '../projects.ts';
 import { defaultSettings } from '../settings.ts';
 import { listStuck } from '../store/due.ts';
-import { freeQueued, freeWorkers } from '../work/delivery.ts';
+import { freeQueued, freeWorkers } from '../work/queue.ts';
 import { readInstant, viewClock } from './clock.ts';
 import { type Controlled, controlTurn, projectOf, readProjectName } from './controlled.ts';
 import { viewPlan } from './faults.ts';

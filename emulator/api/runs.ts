@@ -10,8 +10,8 @@ import {
   pageRuns,
   type RunRow,
 } from '../store/runs.ts';
-import { subjectOf } from '../work/delivery.ts';
 import { makeRun } from '../work/firing.ts';
+import { subjectOf } from '../work/queue.ts';
 import type { World } from '../world.ts';
 import { readFilter } from './filter.ts';
 import {

@@ -2,17 +2,15 @@
 import assert from 'node:assert/strict';
 import type { DueHandler } from '../batch.ts';
 import type { Call } from '../calls.ts';
-import { type Instant, isoInstant } from '../clock.ts';
+import { isoInstant } from '../clock.ts';
 import type { AgentCall } from '../downstream.ts';
-import { kindOf, requireStillReached } from '../endpoint.ts';
+import { requireStillReached } from '../endpoint.ts';
 import type { Engine } from '../engine.ts';
 import type { FaultPlan } from '../fault-plan.ts';
 import { type Arrival, type Fault, throughFault } from '../faults.ts';
 import type { Outside } from '../outside.ts';
 import type { Profile } from '../profile.ts';
-import { answerId } from '../replies.ts';
 import { nextStep, type Outcome, outcomesNamed, type RetryPolicy } from '../retry.ts';
-import { findAgent, newestVersion } from '../store/agents.ts';
 import {
   type AttemptRow,
   addAttempt,
@@ -22,19 +20,12 @@ import {
   keepPending,
   openAttemptOf,
 } from '../store/attempts.ts';
-import { CONSEQUENCE, cancelDue, DEADLINE, type DueRow, PARKED, parkedRows } from '../store/due.ts';
-import { cutBody } from '../store/journal.ts';
-import {
-  type Delivery,
-  findRun,
-  markCompleted,
-  markDispatching,
-  markFailed,
-  openRuns,
-  type RunRow,
-} from '../store/runs.ts';
+import { CONSEQUENCE, cancelDue, DEADLINE, type DueRow } from '../store/due.ts';
+import { findRun, markCompleted, markDispatching, markFailed, type RunRow } from '../store/runs.ts';
 import type { World } from '../world.ts';
 import { answer, type Begun, begin, logCall, refusalOf, type Told } from './answer.ts';
+import { followUp, freeWorkers, park, queueAttempt, refOf, subjectOf } from './queue.ts';
+import { requestOf, responseIdOf, type SentCall, sentCall } from './request.ts';
 import { type Kept, keep } from './responses.ts';
 import { type SandboxWait, sandboxWait, sessionNotReady } from './session-access.ts';
 
@@ -64,32 +55,6 @@ function policyOf({ profile }: World): RetryPolicy {
   };
   policies.set(profile, policy);
   return policy;
-}
-
-export function subjectOf(routine: string): string {
-  return `routine:${routine}`;
-}
-
-export function refOf(run: { seq: number }): string {
-  return `run:${run.seq}`;
-}
-
-/** Puts a run's next attempt on the wheel. */
-export function queueAttempt(
-  world: World,
-  run: { seq: number; routine: string },
-  dueAt: Instant,
-): void {
-  world.addDue(dueAt, CONSEQUENCE, 'attempt', refOf(run), subjectOf(run.routine));
-}
-
-/** Sets a run's next attempt aside until something else ends: a worker's delivery, or the routine's run before. */
-export function park(
-  world: World,
-  run: { seq: number; routine: string },
-  until: 'worker' | 'run',
-): void {
-  world.addDue(PARKED, CONSEQUENCE, `after a ${until}`, refOf(run), subjectOf(run.routine));
 }
 
 /** The handlers of everything that a delivery waits for. */
@@ -238,49 +203,6 @@ function lateFrom(arrival: Arrival, startedMs: number): Arrival {
   return arrival.kind === 'later' ? { ...arrival, afterMs: arrival.afterMs + startedMs } : arrival;
 }
 
-/** What the agent receives (contract/routines.md 9.6): its shape is assumed. */
-function requestOf(run: RunRow): AgentCall {
-  const delivery = JSON.parse(run.action) as Delivery;
-  const { input, conversation, session_id: sessionId } = delivery;
-  const call = {
-    agent: run.agent,
-    route: 'delivery',
-    requestId: run.dispatch_id,
-    answerId: run.correlation_id,
-  } as const;
-  if (delivery.type === 'invoke_agent_invocations_api') {
-    const body = JSON.stringify(input === undefined ? {} : input);
-    return { ...call, protocol: 'invocations', body, sessionId };
-  }
-  const body: Record<string, unknown> = { input: input === undefined ? '' : input };
-  if (conversation !== undefined) body.conversation = { id: conversation };
-  return { ...call, protocol: 'responses', body: JSON.stringify(body), conversation };
-}
-
-/** A call that reached its agent, as the journal tells it. */
-interface SentCall {
-  agent: string;
-  protocol: AgentCall['protocol'];
-  body: unknown;
-  request_id: string;
-  session_id?: string;
-  /** How many characters a body had that is too long for the journal; then `body` is the beginning of its text. */
-  cut?: number;
-}
-
-function sentCall({ agent, protocol, body: given, requestId, sessionId }: AgentCall): SentCall {
-  const body = String(given);
-  const cut = cutBody(body);
-  return {
-    agent,
-    protocol,
-    body: cut ?? (JSON.parse(body) as unknown),
-    request_id: requestId,
-    ...(sessionId === undefined ? {} : { session_id: sessionId }),
-    ...(cut === undefined ? {} : { cut: body.length }),
-  };
-}
-
 /** A call at a gate: it is on its way, so a routine that is replaced meanwhile does not redirect it. */
 export interface HeldCall {
   kind: 'held';
@@ -382,62 +304,6 @@ function cut(world: World, message: string): string {
   return message.slice(0, world.profile.settings.error_message_max);
 }
 
-/** The downstream's own identifier, a response's id, an invocation's header or field; null for the one that was promised. */
-function responseIdOf(
-  run: RunRow,
-  answer: { headers: Record<string, string>; body: string },
-): string | null {
-  const header = answer.headers['x-agent-invocation-id'];
-  if (header) return header === run.correlation_id ? null : header;
-  // What is mostly answered begins with the id that was promised: reading all of it would cost as much as keeping it.
-  if (answer.body.startsWith(`{"id":"${run.correlation_id}",`)) return null;
-  try {
-    const body = JSON.parse(answer.body) as { id?: unknown; invocation_id?: unknown } | null;
-    const id = body?.id ?? body?.invocation_id;
-    if (typeof id === 'string' && id !== '' && id !== run.correlation_id) return id;
-  } catch {
-    // A status completes the run, whatever the body is; the id that was promised at dispatch then stands.
-  }
-  return null;
-}
-
-/** A delivery that queued behind this one may go. */
-function followUp(world: World, run: RunRow): void {
-  if (world.profile.switches.overlap !== 'queue') return;
-  const waiting = openRuns(world.store, run.routine_key).find(
-    (other) => other.seq !== run.seq && other.phase === 'queued',
-  );
-  if (waiting) wakeParked(world, refOf(waiting), waiting);
-}
-
-/** Lets waiting deliveries go, as many as there are workers. Inside a turn. */
-export function freeWorkers(world: World): void {
-  const workers = world.profile.settings.worker_concurrency;
-  let free = workers === 0 ? Number.MAX_SAFE_INTEGER : workers - countOpenAttempts(world.store);
-  for (const row of parkedRows(world.store, 'after a worker')) {
-    if (free <= 0) return;
-    free -= 1;
-    const run = findRun(world.store, Number(row.ref.slice('run:'.length)));
-    if (run) wakeParked(world, row.ref, run);
-  }
-}
-
-/** Lets go of what waits for another run of its routine: when runs may overlap after all. Inside a turn. */
-export function freeQueued(world: World): void {
-  if (world.profile.switches.overlap === 'queue') return;
-  for (const row of parkedRows(world.store, 'after a run')) {
-    const run = findRun(world.store, Number(row.ref.slice('run:'.length)));
-    if (run) wakeParked(world, row.ref, run);
-  }
-}
-
-function wakeParked(world: World, ref: string, run: RunRow): void {
-  cancelDue(world.store, ref);
-  // A delivery queues as long as queue_delay says, whatever else it waited for meanwhile.
-  const queuedUntil = run.triggered_at + world.profile.settings.queue_delay;
-  queueAttempt(world, run, run.attempts > 0 ? world.now : Math.max(world.now, queuedUntil));
-}
-
 function arrive(world: World, item: DueRow, context: DeliveryContext): void {
   const run = runOf(world, item);
   const attempt = openAttemptOf(world.store, run.seq);
@@ -477,18 +343,4 @@ function runOutOfTime(world: World, item: DueRow, context: DeliveryContext): voi
   const run = runOf(world, item);
   const attempt = openAttemptOf(world.store, run.seq);
   if (attempt) conclude(world, run, attempt, { kind: 'timeout' }, context);
-}
-
-/** The identifiers that a dispatch answers with and its run carries. Those of agents that are not there yet are a hosted one's. */
-export function deliveryIds(world: World, runId: string, agentName: string, action: Delivery) {
-  const dispatchId = world.draw.id('disp-', 'dispatch', runId, 1);
-  const protocol = action.type === 'invoke_agent_responses_api' ? 'responses' : 'invocations';
-  const agent = protocol === 'responses' ? findAgent(world.store, agentName) : undefined;
-  const version = agent && newestVersion(world.store, agent);
-  const hosted = version === undefined || kindOf(version) === 'hosted';
-  return {
-    dispatch_id: dispatchId,
-    correlation_id: answerId(world.draw, protocol, hosted, dispatchId),
-    task_id: world.draw.id('task-', 'task', runId, 1),
-  };
 }

@@ -16,7 +16,8 @@ import {
 import { type AttemptSource, addRun, type Delivery, openRuns } from '../store/runs.ts';
 import type { World } from '../world.ts';
 import { readZone } from '../zone.ts';
-import { deliveryIds, park, queueAttempt, subjectOf } from './delivery.ts';
+import { park, queueAttempt, subjectOf } from './queue.ts';
+import { deliveryIds } from './request.ts';
 
 /** Compiled schedules are sums over a routine's own words, so they may be kept beside the store. */
 const compiled = new Map<string, Schedule>();

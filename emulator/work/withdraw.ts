@@ -6,7 +6,8 @@ import { CONSEQUENCE, cancelDue } from '../store/due.ts';
 import type { RoutineRow } from '../store/routines.ts';
 import { type Delivery, findRun, markFailed, openRuns, replaceDelivery } from '../store/runs.ts';
 import type { World } from '../world.ts';
-import { conclude, type DeliveryContext, freeWorkers, refOf, subjectOf } from './delivery.ts';
+import { conclude, type DeliveryContext } from './delivery.ts';
+import { freeWorkers, refOf, subjectOf } from './queue.ts';
 
 /** Lets go of every call that a gate of this name holds; how many there were. Inside a turn. */
 export function releaseGate(world: World, name: string, engine: Engine): number {

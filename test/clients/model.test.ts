@@ -252,7 +252,7 @@ test('the official client streams from a model', async () => {
     defaultQuery: { 'api-version': 'v1' },
   });
 
-  const stream = client.responses.stream({ model: 'x', input: 'hello' });
+  const stream = client.responses.stream({ input: 'hello' });
   const final = await stream.finalResponse();
 
   expect(final.output_text).toBe('Hello from a model.');
