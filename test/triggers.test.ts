@@ -334,7 +334,7 @@ describe('a schedule', () => {
     }
     expect([ids.size, [...ids].filter((id) => !id.endsWith(' completed'))]).toEqual([8_640, []]);
     expect(await foundry.journal('kind=attempt&limit=10000')).toHaveLength(8_640);
-  });
+  }, 60_000);
 });
 
 describe('an event trigger', () => {

@@ -81,8 +81,8 @@ export function figuresOf({ story, moments, inCalls, lines, problems }: Killed):
   ].join('; ');
 }
 
-export function emulatorOn(folder: string): Promise<Started> {
-  return start('--data-dir', folder, '--seed', 'kill', ...FLAGS);
+export function emulatorOn(folder: string, ...more: string[]): Promise<Started> {
+  return start('--data-dir', folder, '--seed', 'kill', ...FLAGS, ...more);
 }
 
 export async function killOver({ folder, kills, seed, onKill }: Killing): Promise<Killed> {
