@@ -14,7 +14,16 @@ import { type Applied, reconfigure } from './reconfigure.ts';
 /** Editors write a file more than once, and some write a part of it first: it counts once it has rested between two looks. */
 const SETTLE_MS = 150;
 /** What an emulator that runs can take over; all else counts from the next start. */
-const APPLIED = ['agents', 'routines', 'faults', 'profile', 'switches', 'settings', 'journalMax'];
+const APPLIED = [
+  'agents',
+  'assistants',
+  'routines',
+  'faults',
+  'profile',
+  'switches',
+  'settings',
+  'journalMax',
+];
 
 export interface Watching {
   emulator: Emulator;

@@ -1,4 +1,4 @@
-/** foundrite.yaml: the flags of `start` under their own names, and what only a file can say (agents, routines, faults). */
+/** foundrite.yaml: the flags of `start` under their own names, and what only a file can say (agents, assistants, routines, faults). */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { ConfigurationProblem } from '../contracts/configuration.ts';
@@ -46,7 +46,8 @@ export const PLURALS: Record<string, string> = {
 };
 
 /** What a file alone can say, of every new world. */
-const WORLD_KEYS = ['agents', 'routines', 'faults'] as const;
+const NAMED = ['agents', 'assistants', 'routines'];
+const WORLD_KEYS = [...NAMED, 'faults'];
 
 export interface Configuration {
   path: string;
@@ -56,6 +57,7 @@ export interface Configuration {
   text: string | undefined;
   value(name: string): unknown;
   agents: Record<string, unknown> | undefined;
+  assistants: Record<string, unknown> | undefined;
   routines: Record<string, unknown> | undefined;
   faults: unknown[] | undefined;
   /** `foundrite.yaml:3:7: ` before a sentence about a field such as `agents.digest.kind`; empty where the file does not hold it. */
@@ -123,7 +125,7 @@ function configurationOf(
   const values = new Map<string, unknown>();
   for (const [key, value] of Object.entries(content)) {
     const name = nameOf(key);
-    if (name === 'agents' || name === 'routines') {
+    if (NAMED.includes(name)) {
       if (!isMapping(value ?? {})) tell(key, `${name} is a mapping from each name to what it is.`);
       else values.set(name, value ?? undefined);
     } else if (name === 'faults') {
@@ -143,6 +145,7 @@ function configurationOf(
     text,
     value: (name) => values.get(name),
     agents: values.get('agents') as Record<string, unknown> | undefined,
+    assistants: values.get('assistants') as Record<string, unknown> | undefined,
     routines: values.get('routines') as Record<string, unknown> | undefined,
     faults: values.get('faults') as unknown[] | undefined,
     placeOf(param) {

@@ -26,7 +26,7 @@ export const START_FLAGS: readonly Flag[] = [
   ['--profile <name>', `${PROFILES.join(', ')} (lenient)`],
   ['--switch <rule=value>', 'the value of one assumed rule; can be repeated'],
   ['--setting <name=value>', 'one duration, limit or policy of deliveries; can be repeated'],
-  ['--empty', 'start without the demo agents'],
+  ['--empty', 'start without the demo agents and assistant'],
   ['--control-token <token>', 'what calls under /_emulator must bear'],
   ['--no-control', 'no calls under /_emulator at all'],
   ['--tls-name <name>', 'a further name for the certificate; can be repeated'],

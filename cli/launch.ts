@@ -201,9 +201,10 @@ function settingsOf({ settings, journalMax }: StartOptions): StartOptions['setti
 
 /** What every new world is made with, and what a change of the configuration can change. */
 export function worldOptions(options: StartOptions): Reconfiguration {
-  const { agents, routines, faults, profile, switches } = options;
+  const { agents, assistants, routines, faults, profile, switches } = options;
   return {
     ...(agents === undefined ? {} : { agents }),
+    ...(assistants === undefined ? {} : { assistants }),
     ...(routines === undefined ? {} : { routines }),
     ...(faults === undefined ? {} : { faults }),
     ...(profile === undefined ? {} : { profile }),

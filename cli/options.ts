@@ -51,6 +51,7 @@ export interface StartOptions {
   /** A change of foundrite.yaml is applied while it runs. */
   watch: boolean;
   agents?: Record<string, unknown>;
+  assistants?: Record<string, unknown>;
   routines?: Record<string, unknown>;
   faults?: unknown[];
 }
@@ -131,6 +132,7 @@ export async function readOptions(
     ...given('journalMax', read.value('journalMax', wholeNumber(1, 10_000_000))),
     watch: read.yes('watch') ?? false,
     ...given('agents', configuration.agents),
+    ...given('assistants', configuration.assistants),
     ...given('routines', configuration.routines),
     ...given('faults', configuration.faults),
   };

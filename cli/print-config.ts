@@ -35,7 +35,7 @@ export function configText(
   { options, child, origins, configuration }: ReadOptions,
   ignored: readonly string[] = [],
 ): string {
-  const { agents, routines, faults, ...values } = options;
+  const { agents, assistants, routines, faults, ...values } = options;
   const said = Object.entries({
     profile: PROFILES[0],
     ...values,
@@ -48,7 +48,12 @@ export function configText(
     const line = `${name}: ${inLine(plain(name, value))}  # ${from}`;
     return ignored.includes(name) ? `# ${line}; ${verb} takes it by flag or variable alone` : line;
   });
-  const named = { agents: agents && agentsWithoutSecrets(agents), routines, faults };
+  const named = {
+    agents: agents && agentsWithoutSecrets(agents),
+    assistants: assistants && agentsWithoutSecrets(assistants),
+    routines,
+    faults,
+  };
   const blocks = Object.entries(named).flatMap(([name, value]) =>
     value === undefined
       ? []

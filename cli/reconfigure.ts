@@ -3,22 +3,26 @@ import { isDeepStrictEqual } from 'node:util';
 import { readConfigured } from '../contracts/configuration.ts';
 import {
   ALL_FEATURES,
+  aboutAssistant,
+  type Configured,
   type ConfiguredAgent,
   type ConfiguredCall,
-  callsBetween,
+  callsOfAssistant,
   placeIn,
   routedTo,
   rulesOf,
   versionBodies,
 } from '../contracts/configured.ts';
+import { callsBetween } from '../contracts/configured-change.ts';
 import { operations } from '../contracts/openapi.ts';
-import { standingVersions } from '../emulator/api/furnish.ts';
+import { assistantId, standingVersions } from '../emulator/api/furnish.ts';
 import { systemClock } from '../emulator/clock.ts';
 import type { Emulator, Reconfiguration } from '../emulator/emulator.ts';
 import { foundryToken } from '../emulator/identity.ts';
 import { chooseProfile, type Profile } from '../emulator/profile.ts';
 import type { Project } from '../emulator/projects.ts';
 import { SETTINGS } from '../emulator/settings.ts';
+import { findAssistant } from '../emulator/store/assistants.ts';
 
 /** What became of a change. */
 export interface Applied {
@@ -45,24 +49,47 @@ export async function reconfigure(
   applied.projects = await openProjects(emulator);
   /** By part, what became of it. */
   const changed = new Map<string, Part>();
-  if (applied.projects.length === 0) for (const call of calls) changed.set(partOf(call), {});
-  const { agents } = readConfigured(after.agents, after.routines).configured;
+  if (applied.projects.length === 0)
+    for (const call of calls) changed.set(partOf(call), partIn(call, call, {}));
+  const { configured } = readConfigured(after);
   for (const project of applied.projects) {
     const versions = new Map<string, (string | undefined)[]>();
-    for (const call of calls) {
-      const numbers = numbersFor(call, emulator.project(project), agents, versions);
-      if (call.place !== undefined && numbers[call.place] !== undefined) continue;
-      const sent = routedTo(call, numbers);
-      const answer = await send(emulator, project, sent);
-      const body = (await answer.json().catch(() => ({}))) as Answered;
-      const part = partOf(call);
-      if (answer.ok) changed.set(part, { ...changed.get(part), ...partIn(call, sent, body) });
-      else applied.refused.push(refusal(project, call, answer.status, body));
-      if (call.place !== undefined) numbers[call.place] = body.version;
-    }
+    for (const asked of calls)
+      for (const call of callsIn(emulator.project(project), asked, configured)) {
+        const numbers = numbersFor(call, emulator.project(project), configured.agents, versions);
+        if (call.place !== undefined && numbers[call.place] !== undefined) continue;
+        const sent = routedTo(call, numbers);
+        const answer = await send(emulator, project, sent);
+        const body = (await answer.json().catch(() => ({}))) as Answered;
+        const part = partOf(call);
+        if (answer.ok) changed.set(part, { ...changed.get(part), ...partIn(call, sent, body) });
+        else applied.refused.push(refusal(project, call, answer.status, body));
+        if (call.place !== undefined) numbers[call.place] = body.version;
+      }
   }
   applied.changed = [...changed].map(shownPart);
   return applied;
+}
+
+/**
+ * What a call is in a project. An assistant that should be there is made where it is not, and is given what it lacks where it is;
+ * one that is gone already need not go.
+ */
+function callsIn(
+  { world }: Project,
+  call: ConfiguredCall,
+  { assistants }: Configured,
+): ConfiguredCall[] {
+  const { operation, assistant: key } = call;
+  if (key === undefined) return [call];
+  const id = assistantId(world, key, call.id);
+  const about = (one: ConfiguredCall) => ({ ...aboutAssistant(one, id), id });
+  const isThere = findAssistant(world.store, id) !== undefined;
+  if (operation === 'deleteAssistant') return isThere ? [about(call)] : [];
+  if (isThere && operation === 'createAssistant')
+    return [about({ ...call, operation: 'updateAssistant' })];
+  if (isThere || operation === 'createAssistant') return [about(call)];
+  return callsOfAssistant(key, assistants[key] ?? {}).map(about);
 }
 
 interface Part {
@@ -70,6 +97,8 @@ interface Part {
   version?: string | undefined;
   /** What the rules of its endpoint name, where those versions have other numbers than places in the file. */
   routed?: string | undefined;
+  /** Whether it was an assistant that is named no more. */
+  deleted?: boolean;
 }
 
 /** What the versions of a call's agent are called in a project; those that are not there yet are made by the calls to come. */
@@ -95,13 +124,15 @@ function partIn(call: ConfiguredCall, sent: ConfiguredCall, { version }: Answere
     ? undefined
     : `its rules for ${places.join(', ')} go to versions ${numbers.join(', ')}`;
   return {
+    deleted: call.operation === 'deleteAssistant',
     ...(call.place === undefined ? {} : { version }),
     ...(routed === undefined ? {} : { routed }),
   };
 }
 
-function shownPart([part, { version, routed }]: [string, Part]): string {
+function shownPart([part, { version, routed, deleted }]: [string, Part]): string {
   const said = [
+    ...(deleted ? ['deleted'] : []),
     ...(version === undefined ? [] : [`version ${version}`]),
     ...(routed === undefined ? [] : [routed]),
   ];
@@ -114,7 +145,8 @@ interface Answered {
 }
 
 /** `agents.digest` of whatever is said of that agent. */
-function partOf({ at }: ConfiguredCall): string {
+function partOf({ at, assistant }: ConfiguredCall): string {
+  if (assistant !== undefined) return `assistants.${assistant}`;
   const [top = '', name] = at.split('.');
   return name === undefined ? top : `${top}.${name}`;
 }
@@ -129,8 +161,8 @@ function leftOf(before: Reconfiguration, after: Reconfiguration): string[] {
 
 /** Settings first: what is made then is made under them. */
 function callsFor(before: Reconfiguration, after: Reconfiguration): ConfiguredCall[] {
-  const was = readConfigured(before.agents, before.routines).configured;
-  const is = readConfigured(after.agents, after.routines).configured;
+  const was = readConfigured(before).configured;
+  const is = readConfigured(after).configured;
   return [
     ...settingCalls(before, after),
     ...callsBetween(was, is),
@@ -184,10 +216,10 @@ async function openProjects(emulator: Emulator): Promise<string[]> {
 async function send(
   emulator: Emulator,
   project: string,
-  { operation: id, params, body }: ConfiguredCall,
+  { operation: name, params, body, id }: ConfiguredCall,
 ): Promise<Response> {
-  const operation = operations().find(({ operationId }) => operationId === id);
-  if (!operation) throw new Error(`openapi.yaml has no ${id}`);
+  const operation = operations().find(({ operationId }) => operationId === name);
+  if (!operation) throw new Error(`openapi.yaml has no ${name}`);
   const values: Record<string, string> = { project, p: project, ...params };
   const path = operation.path.replace(/\{(\w+)\}/g, (_, name: string) =>
     encodeURIComponent(values[name] ?? ''),
@@ -202,7 +234,7 @@ async function send(
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
-  return emulator.fetch(request, { own: true });
+  return emulator.fetch(request, { own: true, id: name === 'createAssistant' ? id : undefined });
 }
 
 function refusal(

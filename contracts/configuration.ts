@@ -1,5 +1,6 @@
 /** What a configuration is made of, before the API is asked whether it would take it. */
-import type { Configured, ConfiguredAgent } from './configured.ts';
+import type { Configured, ConfiguredAgent, ConfiguredAssistant } from './configured.ts';
+import { unknownFields } from './fields.ts';
 import { shown } from './problems.ts';
 
 /** One thing that is wrong with a configuration. */
@@ -22,22 +23,35 @@ interface Read {
   problems: ConfigurationProblem[];
 }
 
+/** What a configuration says of worlds, as it is written. */
+export interface Written {
+  agents?: unknown;
+  assistants?: unknown;
+  routines?: unknown;
+}
+
 /** What cannot be read is told, and left out of what is. */
-export function readConfigured(agents: unknown, routines: unknown): Read {
+export function readConfigured(written: Written): Read {
   const problems: ConfigurationProblem[] = [];
   const tell = (param: string, said: string, known?: readonly string[]) => {
     problems.push({ param, message: `${param} ${said}`, ...(known ? { known } : {}) });
   };
   const said = {
-    agents: namedIn(agents, 'agents', 'what it is', tell),
-    routines: namedIn(routines, 'routines', 'the body of its PUT', tell),
+    agents: namedIn(written, 'agents', 'what it is', tell),
+    assistants: namedIn(written, 'assistants', 'the body of its POST', tell),
+    routines: namedIn(written, 'routines', 'the body of its PUT', tell),
   };
-  const configured: Configured = { agents: {}, routines: {} };
+  const configured: Configured = { agents: {}, assistants: {}, routines: {} };
   for (const [name, agent] of Object.entries(said.agents)) {
     // An agent of whom nothing is said, as in `digest:`, is all by default.
     const read = readAgent(`agents.${name}`, agent ?? {}, tell);
     if (read) configured.agents[name] = read;
   }
+  for (const [key, assistant] of Object.entries(said.assistants)) {
+    const read = readAssistant(`assistants.${key}`, assistant ?? {}, tell);
+    if (read) configured.assistants[key] = read;
+  }
+  requireOwnIds(configured.assistants, tell);
   for (const [name, routine] of Object.entries(said.routines)) {
     if (isMapping(routine)) configured.routines[name] = routine;
     else
@@ -46,10 +60,24 @@ export function readConfigured(agents: unknown, routines: unknown): Read {
   return { configured, problems };
 }
 
+/** What an object is given by this name it loses: its own name for its prototype. */
+const NO_NAME = '__proto__';
+
 type Tell = (param: string, said: string, known?: readonly string[]) => void;
 
-function namedIn(value: unknown, key: string, what: string, tell: Tell): Record<string, unknown> {
-  if (isMapping(value)) return value;
+function namedIn(
+  written: Written,
+  key: keyof Written,
+  what: string,
+  tell: Tell,
+): Record<string, unknown> {
+  const value = written[key];
+  if (isMapping(value)) {
+    const { [NO_NAME]: unnamed, ...named } = value;
+    if (Object.hasOwn(value, NO_NAME))
+      tell(`${key}.${NO_NAME}`, 'cannot be a name; write another.');
+    return named;
+  }
   if (value !== undefined && value !== null)
     tell(key, `is ${shown(value)}; write a mapping from each name to ${what}.`);
   return {};
@@ -78,6 +106,47 @@ function readAgent(at: string, agent: unknown, tell: Tell): ConfiguredAgent | un
     tell(`${at}.state`, `is ${shown(state)}; write enabled or disabled.`);
   const list = readVersions(`${at}.versions`, versions, tell);
   return list ? { ...read, versions: list } : read;
+}
+
+const ASSISTANT_ID = /^asst_[A-Za-z0-9_-]{1,64}$/;
+
+function readAssistant(
+  at: string,
+  assistant: unknown,
+  tell: Tell,
+): ConfiguredAssistant | undefined {
+  if (!isMapping(assistant)) {
+    tell(at, `is ${shown(assistant)}; write a mapping, such as { model: gpt-4.1 }.`);
+    return undefined;
+  }
+  const { id, ...rest } = assistant;
+  const { reply: _, ...body } = rest;
+  for (const { path, known } of unknownFields('AssistantCreate', body)) {
+    // Of a tool that the API does not know all is kept.
+    if (path.length > 1) continue;
+    const keys = [...known, 'id', 'reply'];
+    tell(`${at}.${path[0]}`, `is no key of an assistant; it has ${keys.join(', ')}.`, keys);
+  }
+  if (id === undefined) return rest;
+  if (typeof id === 'string' && ASSISTANT_ID.test(id)) return { ...rest, id };
+  tell(
+    `${at}.id`,
+    `is ${shown(id)}; write asst_ and at most 64 letters, digits, _ or -, or leave it out.`,
+  );
+  return undefined;
+}
+
+function requireOwnIds(assistants: Configured['assistants'], tell: Tell): void {
+  const keys = new Map<string, string>();
+  for (const [key, { id }] of Object.entries(assistants)) {
+    const other = id === undefined ? undefined : keys.get(id);
+    if (other !== undefined)
+      tell(
+        `assistants.${key}.id`,
+        `is ${shown(id)}, the id of assistants.${other}; write another.`,
+      );
+    else if (id !== undefined) keys.set(id, key);
+  }
 }
 
 function readVersions(

@@ -1,5 +1,4 @@
-/** Agents and routines that a configuration names, as the calls of the API that make them: so what is valid is said once. */
-import { isDeepStrictEqual } from 'node:util';
+/** Agents, assistants and routines that a configuration names, as the calls of the API that make them: so what is valid is said once. */
 
 /** An agent of foundrite.yaml or of `createEmulator`. */
 export interface ConfiguredAgent {
@@ -18,8 +17,19 @@ export interface ConfiguredAgent {
   state?: 'enabled' | 'disabled';
 }
 
+/** An assistant of foundrite.yaml or of `createEmulator`: the body of POST /assistants, and more. */
+export interface ConfiguredAssistant {
+  /** Its own id, for clients that have one in their settings; drawn from the seed and its key without. */
+  id?: string;
+  /** What it says; a text is the kind. */
+  reply?: unknown;
+  [field: string]: unknown;
+}
+
 export interface Configured {
   agents: Record<string, ConfiguredAgent>;
+  /** By the keys under which the configuration names them: their ids are drawn. */
+  assistants: Record<string, ConfiguredAssistant>;
   /** Bodies of PUT /routines/{name}. */
   routines: Record<string, Record<string, unknown>>;
 }
@@ -36,6 +46,10 @@ export interface ConfiguredCall {
   field?: string;
   /** Of a version: its place in the agent's list, from 0. */
   place?: number;
+  /** Of an assistant: its key. */
+  assistant?: string;
+  /** That the assistant is to have; the API knows no such thing. */
+  id?: string;
 }
 
 /** What a call of the configuration sends, so that none is refused for want of it. */
@@ -83,10 +97,22 @@ function hosted(name: string): Record<string, unknown> {
   };
 }
 
+/** The model of an assistant of which none is said. */
+const MODEL = 'gpt-4.1-mini';
+
+/** The assistant that project `local` starts with; its id is fixed, so that it can stand in a client's settings. */
+export const DEMO_ASSISTANT = {
+  id: 'asst_DemoAssistant00000000001',
+  name: 'demo-assistant',
+  model: MODEL,
+  instructions: 'Say back what you are told.',
+};
+
 /** All agents first: a routine may name them. */
-export function callsOf({ agents, routines }: Configured): ConfiguredCall[] {
+export function callsOf({ agents, assistants, routines }: Configured): ConfiguredCall[] {
   return [
     ...Object.entries(agents).flatMap(([name, agent]) => callsOfAgent(name, agent)),
+    ...Object.entries(assistants).flatMap(([key, assistant]) => callsOfAssistant(key, assistant)),
     ...Object.entries(routines).map(([name, body]) => ({
       operation: 'createOrUpdateRoutine',
       params: { routine_name: name },
@@ -131,6 +157,48 @@ function versionsOf(
   return [{ body, at: kind === undefined ? at : `${at}.kind`, place: 0 }];
 }
 
+/** What its id is where the calls are sent is for `aboutAssistant` to say. */
+export function callsOfAssistant(key: string, assistant: ConfiguredAssistant): ConfiguredCall[] {
+  const { reply } = assistant;
+  return [
+    callOfAssistant('createAssistant', key, assistant, assistantBody(key, assistant)),
+    ...(reply === undefined
+      ? []
+      : [callOfAssistant('setAgentReply', key, assistant, replyOf(reply))]),
+  ];
+}
+
+export function callOfAssistant(
+  operation: string,
+  key: string,
+  { id }: ConfiguredAssistant,
+  body?: unknown,
+): ConfiguredCall {
+  const at = `assistants.${key}${operation === 'setAgentReply' ? '.reply' : ''}`;
+  return {
+    operation,
+    params: {},
+    at,
+    assistant: key,
+    ...(id === undefined ? {} : { id }),
+    ...(body === undefined ? {} : { body }),
+  };
+}
+
+export function assistantBody(
+  key: string,
+  { id: _, reply: __, ...body }: ConfiguredAssistant,
+): Record<string, unknown> {
+  return { name: key, model: MODEL, ...body };
+}
+
+/** A call about an assistant that has this id where the call is sent. */
+export function aboutAssistant(call: ConfiguredCall, id: string): ConfiguredCall {
+  if (call.operation === 'createAssistant') return call;
+  const param = call.operation === 'setAgentReply' ? 'agent_name' : 'assistant_id';
+  return { ...call, params: { [param]: id } };
+}
+
 /** Bodies of the versions that an agent has, the oldest first. */
 export function versionBodies(agent: ConfiguredAgent): unknown[] {
   return versionsOf('', agent).map(({ body }) => body);
@@ -165,85 +233,12 @@ export function rulesOf(patch: unknown): unknown[] | undefined {
   return Array.isArray(rules) ? rules : undefined;
 }
 
-function replyOf(reply: unknown): unknown {
+export function replyOf(reply: unknown): unknown {
   return typeof reply === 'string' ? { kind: reply } : reply;
-}
-
-/**
- * The calls that lead from one configuration to the next. Who is named no more is left as he is; what an agent that is still there
- * had said of it, and has no more, goes back to how a new agent has it.
- */
-export function callsBetween(before: Configured, after: Configured): ConfiguredCall[] {
-  const made = callsOf(before);
-  const changed = callsOf(after).filter(
-    (call) =>
-      isOfOtherVersions(call, before, after) ||
-      !made.some((one) => isDeepStrictEqual(doneBy(one), doneBy(call))),
-  );
-  const back = Object.entries(after.agents).flatMap(([name, agent]) =>
-    callsBack(name, before.agents[name] ?? {}, agent),
-  );
-  return [...changed.map((call) => patchedFrom(before, call)), ...back];
-}
-
-/** Whether a version, or a rule that names one, is of an agent whose list of versions is another now. */
-function isOfOtherVersions(call: ConfiguredCall, before: Configured, after: Configured): boolean {
-  const name = call.params.agent_name ?? '';
-  if (call.place === undefined && rulesOf(call.body) === undefined) return false;
-  const [was, is] = [before.agents[name], after.agents[name]].map((agent) => {
-    return agent && versionBodies(agent);
-  });
-  return !isDeepStrictEqual(was, is);
-}
-
-function callsBack(
-  name: string,
-  before: ConfiguredAgent,
-  after: ConfiguredAgent,
-): ConfiguredCall[] {
-  const gone = (key: 'reply' | 'endpoint' | 'card') =>
-    before[key] !== undefined && after[key] === undefined;
-  const call = (operation: string, body?: unknown) => ({
-    operation,
-    params: { agent_name: name },
-    at: `agents.${name}`,
-    ...(body === undefined ? {} : { body }),
-  });
-  return [
-    ...(gone('reply') ? [call('setAgentReply', { kind: 'echo' })] : []),
-    ...(gone('endpoint') ? [call('patchAgent', { agent_endpoint: null })] : []),
-    ...(gone('card') ? [call('patchAgent', { agent_card: null })] : []),
-    ...(before.state === 'disabled' && after.state !== 'disabled' ? [call('enableAgent')] : []),
-  ];
-}
-
-/** A patch keeps what it does not name: what is gone from one that was made before must be said. */
-function patchedFrom(before: Configured, call: ConfiguredCall): ConfiguredCall {
-  const { endpoint, card } = before.agents[call.params.agent_name ?? ''] ?? {};
-  const { agent_endpoint: is, agent_card: shown } = (call.body ?? {}) as Record<string, unknown>;
-  if (call.operation !== 'patchAgent') return call;
-  const body =
-    is === undefined
-      ? { agent_card: patchBetween(card, shown) }
-      : { agent_endpoint: patchBetween(endpoint, is) };
-  return { ...call, body };
-}
-
-/** RFC 7396, the other way round. */
-function patchBetween(before: unknown, after: unknown): unknown {
-  if (!isMapping(before) || !isMapping(after)) return after;
-  const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
-  return Object.fromEntries(
-    keys.map((key) => [key, key in after ? patchBetween(before[key], after[key]) : null]),
-  );
 }
 
 function isMapping(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function doneBy({ operation, params, body }: ConfiguredCall): unknown {
-  return { operation, params, body };
 }
 
 /** Where in the configuration the field of a refused call stands. */

@@ -53,6 +53,12 @@ export const CONTROL_CALLS: readonly ControlCall[] = [
     path: '/projects/{p}/routines/{routine_name}:fire',
   },
   {
+    word: 'step',
+    operation: 'stepRun',
+    method: 'POST',
+    path: '/projects/{p}/runs/{run_id}:step',
+  },
+  {
     word: 'log',
     operation: 'addSessionLog',
     method: 'POST',
@@ -69,6 +75,13 @@ export const CONTROL_CALLS: readonly ControlCall[] = [
   { word: 'ledger', operation: 'getLedger', method: 'GET', path: '/ledger' },
   { word: 'rule', operation: 'getLedgerRule', method: 'GET', path: '/ledger/{rule}' },
 ];
+
+/** What a call's path needs beside the project, by the names of openapi.yaml. */
+export function paramsOf({ path }: ControlCall): string[] {
+  return [...path.matchAll(/\{(\w+)\}/g)]
+    .map(([, name = '']) => name)
+    .filter((name) => name !== 'p');
+}
 
 /** What lines of the journal are about. */
 export const JOURNAL_KINDS: readonly string[] = [

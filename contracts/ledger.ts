@@ -3,7 +3,7 @@
  * are in `ledger/*.yaml`.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { readYaml } from './yaml.ts';
 
 /** How we know a rule, and what that means. */
 export const BASES = {
@@ -115,13 +115,19 @@ export const SOURCES: Readonly<Record<string, string>> = {
   'LEARN-AGENTS': 'Microsoft Learn, hosted agents: concepts, deployment, troubleshooting',
   OPENAI: 'OpenAI API reference, Responses',
   'LIVE-401': 'Tauheed-Elahee/Consultologist-Blazor, calls to a live project endpoint',
+  'SPEC-THREADS':
+    'Azure/azure-rest-api-specs, specification/ai, Azure.AI.Agents, v1 and 2025-05-15-preview',
+  'OPENAI-THREADS': 'OpenAI API reference and guide, Assistants v2',
+  'JS-AGENTS': 'npm @azure/ai-agents 1.1.0, run unmodified',
+  'JS-OPENAI': 'npm openai 7, beta.threads, run unmodified',
+  'LEARN-THREADS':
+    'Microsoft Learn, Foundry classic: threads, runs and messages; quotas and limits',
+  'LIVE-THREADS': 'public threads and code that quote answers of live assistants APIs',
   '3P-LIVE': 'public third-party repositories with notes on live calls',
   '3P-DISPATCH': 'public third-party scripts that dispatch routines',
   '3P-SKILL': 'a public third-party agent skill for routines',
   design: 'the design of Foundrite itself',
 };
-
-const require = createRequire(import.meta.url);
 
 let loaded: ReadonlyMap<string, Rule> | undefined;
 
@@ -158,10 +164,9 @@ export function readRules(): Rule[] {
   if (!import.meta.url.endsWith('.ts')) {
     return JSON.parse(readFileSync(new URL('../ledger.json', import.meta.url), 'utf8')) as Rule[];
   }
-  const { parse } = require('yaml') as typeof import('yaml');
   const folder = new URL('ledger/', import.meta.url);
   return readdirSync(folder)
     .filter((file) => file.endsWith('.yaml') && file !== 'coverage.yaml')
     .sort()
-    .flatMap((file) => parse(readFileSync(new URL(file, folder), 'utf8')) as Rule[]);
+    .flatMap((file) => readYaml(new URL(file, folder)) as Rule[]);
 }

@@ -175,7 +175,7 @@ function meantFor(branches: Schema[], value: unknown, variants: Variants): strin
 function kinship(schema: Schema, value: unknown): number {
   const types: string[] = [schema.type].flat();
   if (!types.some((type) => isOfType(value, type))) return 0;
-  if (typeof value !== 'object' || value === null) return 1;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 1;
   const required: string[] = schema.required ?? [];
   const shared = required.filter((field) => Object.hasOwn(value, field)).length;
   if (shared === 0 || schema.additionalProperties !== false) return shared;
@@ -202,13 +202,13 @@ function complaint(error: ErrorObject): string {
   const is = `is ${shown(data)}`;
   switch (keyword) {
     case 'type':
-      return `${is}; send ${[params.type].flat().map(article).join(' or ')}`;
+      return `${is}; send ${[params.type].flat().map(article).join(' or ')}${suchAs(schema.examples ?? [])}`;
     case 'enum':
       return `${is}; use one of ${params.allowedValues.map(String).join(', ')}`;
     case 'const':
       return `${is}; it must be ${shown(params.allowedValue)}`;
     case 'maxLength':
-      return `${is}, ${(data as string).length} characters; shorten it to ${params.limit}`;
+      return `${is}, ${tooLong(data as string, params.limit)}`;
     case 'minLength':
       return data === ''
         ? 'is empty; give it a value'
@@ -237,12 +237,22 @@ function complaint(error: ErrorObject): string {
     case 'format':
       return `${is}; it must be a ${params.format}`;
     case 'propertyNames':
-      return `has the key ${shown(params.propertyName)}, which is not allowed; rename it`;
+      return `has the key ${shown(params.propertyName)}, ${badName(schema.propertyNames, params.propertyName)}`;
     case 'false schema':
       return `${is}; it must be absent`;
     default:
       return `${is}; it ${error.message}`;
   }
+}
+
+function badName({ maxLength }: Schema, name: string): string {
+  if (name.length > maxLength) return tooLong(name, maxLength);
+  return 'which is not allowed; rename it';
+}
+
+/** Counted as validators.ts counts. */
+function tooLong({ length }: string, max: number): string {
+  return `${length} characters; shorten it to ${max}`;
 }
 
 function article(type: string): string {

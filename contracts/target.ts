@@ -6,7 +6,7 @@ import { type IncomingMessage, Agent as PlainAgent, request as plainRequest } fr
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import { Readable } from 'node:stream';
 import { checkServerIdentity } from 'node:tls';
-import { CONTROL_CALLS, type ControlCall } from './control.ts';
+import { CONTROL_CALLS, type ControlCall, paramsOf } from './control.ts';
 import { near } from './near.ts';
 
 /** A request as it goes out: nothing is added to it and nothing normalised. */
@@ -57,6 +57,7 @@ export function controlBelow(authorization?: string): Control {
         const known = `Known are: ${words.join(', ')}.`;
         throw new Error(`There is no control call '${word}'.${near(word, words)} ${known}`);
       }
+      requireParams(call, params);
       const path = call.path.replace(/\{(\w+)\}/g, (_, name: string) =>
         // A rule's id keeps its slash; nothing else may have one.
         name === 'rule' ? (params[name] ?? '') : encodeURIComponent(params[name] ?? ''),
@@ -76,6 +77,19 @@ export function controlBelow(authorization?: string): Control {
       };
     },
   };
+}
+
+/** Nothing goes out to a path with a hole in it, and nothing that was given is left out. */
+function requireParams(call: ControlCall, params: Record<string, string>): void {
+  const wanted = paramsOf(call);
+  const lacks = wanted.find((name) => params[name] === undefined);
+  if (lacks !== undefined) throw new Error(`${call.word} needs ${lacks}.`);
+  const unknown = Object.keys(params).filter((name) => name !== 'p' && !wanted.includes(name));
+  if (unknown.length === 0) return;
+  const taken = [...wanted, 'query', 'body'].join(', ');
+  throw new Error(
+    `${call.word} does not take ${unknown.join(', ')}. It takes ${taken}: a field of the body is written in body.`,
+  );
 }
 
 export interface HttpTargetOptions {

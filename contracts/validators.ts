@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import type { ValidateFunction } from 'ajv';
 import type { Ajv2020 } from 'ajv/dist/2020.js';
 import type { components } from './wire.ts';
+import { readYaml } from './yaml.ts';
 
 export type SchemaName = keyof components['schemas'];
 
@@ -22,12 +23,10 @@ let loaded: Node;
 /** openapi.yaml as data: the file itself when run from source, else the build's openapi.json. */
 export function document(): Node {
   if (loaded === undefined) {
-    const fromSource = import.meta.url.endsWith('.ts');
-    const text = readFileSync(
-      new URL(fromSource ? '../openapi.yaml' : '../openapi.json', import.meta.url),
-      'utf8',
-    );
-    loaded = fromSource ? (require('yaml') as typeof import('yaml')).parse(text) : JSON.parse(text);
+    const at = (file: string) => new URL(file, import.meta.url);
+    loaded = import.meta.url.endsWith('.ts')
+      ? readYaml(at('../openapi.yaml'))
+      : JSON.parse(readFileSync(at('../openapi.json'), 'utf8'));
   }
   return loaded;
 }

@@ -1050,6 +1050,282 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/assistants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The assistants, newest first. */
+        get: operations["listAssistants"];
+        put?: never;
+        /** Make an assistant. */
+        post: operations["createAssistant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/assistants/{assistant_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The assistant's id, `asst_…`. */
+                assistant_id: components["parameters"]["AssistantId"];
+            };
+            cookie?: never;
+        };
+        /** An assistant. */
+        get: operations["getAssistant"];
+        put?: never;
+        /** Change the fields that are named; the others stay. */
+        post: operations["updateAssistant"];
+        /** Delete an assistant. Runs that it began go on. */
+        delete: operations["deleteAssistant"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/threads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The threads, newest first. */
+        get: operations["listThreads"];
+        put?: never;
+        /** Make a thread, with messages or without. */
+        post: operations["createThread"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/threads/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a thread and run an assistant on it. */
+        post: operations["createThreadAndRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/threads/{thread_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The thread's id, `thread_…`. */
+                thread_id: components["parameters"]["ThreadId"];
+            };
+            cookie?: never;
+        };
+        /** A thread. */
+        get: operations["getThread"];
+        put?: never;
+        /** Change the fields that are named; the other stays. */
+        post: operations["updateThread"];
+        /** Delete a thread with its messages and runs. */
+        delete: operations["deleteThread"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/threads/{thread_id}/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The thread's id, `thread_…`. */
+                thread_id: components["parameters"]["ThreadId"];
+            };
+            cookie?: never;
+        };
+        /** The messages of a thread, newest first. */
+        get: operations["listMessages"];
+        put?: never;
+        /** Add a message to a thread on which nothing runs. */
+        post: operations["createMessage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/threads/{thread_id}/messages/{message_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The thread's id, `thread_…`. */
+                thread_id: components["parameters"]["ThreadId"];
+                /** @description The message's id, `msg_…`. */
+                message_id: components["parameters"]["MessageId"];
+            };
+            cookie?: never;
+        };
+        /** A message. */
+        get: operations["getMessage"];
+        put?: never;
+        /** Replace the metadata of a message. */
+        post: operations["updateMessage"];
+        /** Delete a message. */
+        delete: operations["deleteMessage"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/threads/{thread_id}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The thread's id, `thread_…`. */
+                thread_id: components["parameters"]["ThreadId"];
+            };
+            cookie?: never;
+        };
+        /** The runs of a thread, newest first. */
+        get: operations["listThreadRuns"];
+        put?: never;
+        /** Run an assistant on a thread. */
+        post: operations["createThreadRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/threads/{thread_id}/runs/{run_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The thread's id, `thread_…`. */
+                thread_id: components["parameters"]["ThreadId"];
+                /** @description The run's id, `run_…`. */
+                run_id: components["parameters"]["ThreadRunId"];
+            };
+            cookie?: never;
+        };
+        /** A run of a thread. */
+        get: operations["getThreadRun"];
+        put?: never;
+        /** Replace the metadata of a run. */
+        post: operations["updateThreadRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/threads/{thread_id}/runs/{run_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The thread's id, `thread_…`. */
+                thread_id: components["parameters"]["ThreadId"];
+                /** @description The run's id, `run_…`. */
+                run_id: components["parameters"]["ThreadRunId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Cancel a run that has not ended. */
+        post: operations["cancelThreadRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/threads/{thread_id}/runs/{run_id}/submit_tool_outputs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The thread's id, `thread_…`. */
+                thread_id: components["parameters"]["ThreadId"];
+                /** @description The run's id, `run_…`. */
+                run_id: components["parameters"]["ThreadRunId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Give a run the outputs of all the functions that it called. */
+        post: operations["submitToolOutputs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/threads/{thread_id}/runs/{run_id}/steps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The thread's id, `thread_…`. */
+                thread_id: components["parameters"]["ThreadId"];
+                /** @description The run's id, `run_…`. */
+                run_id: components["parameters"]["ThreadRunId"];
+            };
+            cookie?: never;
+        };
+        /** The steps of a run, newest first. */
+        get: operations["listRunSteps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/threads/{thread_id}/runs/{run_id}/steps/{step_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The thread's id, `thread_…`. */
+                thread_id: components["parameters"]["ThreadId"];
+                /** @description The run's id, `run_…`. */
+                run_id: components["parameters"]["ThreadRunId"];
+                /** @description The step's id, `step_…`. */
+                step_id: components["parameters"]["StepId"];
+            };
+            cookie?: never;
+        };
+        /** A step of a run. */
+        get: operations["getRunStep"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/_emulator/health": {
         parameters: {
             query?: never;
@@ -1282,10 +1558,10 @@ export interface paths {
                  */
                 project: components["parameters"]["Project"];
                 /**
-                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @description The agent's name, or an assistant's id.
                  * @example demo-agent
                  */
-                agent_name: components["parameters"]["AgentName"];
+                agent_name: components["parameters"]["AgentOrAssistant"];
             };
             cookie?: never;
         };
@@ -1321,6 +1597,31 @@ export interface paths {
         put?: never;
         /** Fire a routine's trigger now, as if its instant or its event had come. */
         post: operations["fireRoutine"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/_emulator/projects/{project}/runs/{run_id}:step": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
+                project: components["parameters"]["Project"];
+                /** @description The run's id, `run_…`. */
+                run_id: components["parameters"]["ThreadRunId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a thread run make its next transition, or a named one, now. */
+        post: operations["stepRun"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1524,7 +1825,7 @@ export interface components {
         InstantInput: string;
         /**
          * @description A duration, `90s`, `2m`, `1h30m`, `500ms` or `PT2M`.
-         * @example 90s
+         * @example 5s
          * @example 1h30m
          * @example PT2M
          */
@@ -1533,7 +1834,8 @@ export interface components {
         /** @enum {string} */
         PageOrder: "asc" | "desc";
         Error: {
-            code: string;
+            /** @description Null for many refusals of threads and runs. */
+            code: string | null;
             message: string;
             /** @description The path of the field at fault, or null. */
             param: string | null;
@@ -1551,7 +1853,7 @@ export interface components {
             /** @constant */
             statusCode: 401;
             message: string;
-            error: components["schemas"]["Error"];
+            error?: components["schemas"]["Error"];
         };
         RoutineName: string;
         RoutineCreateOrUpdate: {
@@ -2455,6 +2757,567 @@ export interface components {
             /** @enum {string} */
             status: "in_progress" | "completed" | "incomplete";
         };
+        AssistantCreate: {
+            model: string;
+            name?: string | null;
+            description?: string | null;
+            instructions?: string | null;
+            tools?: components["schemas"]["AssistantToolsInput"];
+            tool_resources?: components["schemas"]["ToolResourcesInput"];
+            temperature?: components["schemas"]["TemperatureInput"];
+            top_p?: components["schemas"]["TopPInput"];
+            response_format?: components["schemas"]["AssistantFormatWord"] | components["schemas"]["ResponseFormatInput"] | null;
+            metadata?: components["schemas"]["ThreadMetadata"];
+        };
+        AssistantUpdate: {
+            model?: string;
+            name?: string | null;
+            description?: string | null;
+            instructions?: string | null;
+            tools?: components["schemas"]["AssistantToolsInput"];
+            tool_resources?: components["schemas"]["ToolResourcesInput"];
+            temperature?: components["schemas"]["TemperatureInput"];
+            top_p?: components["schemas"]["TopPInput"];
+            response_format?: components["schemas"]["AssistantFormatWord"] | components["schemas"]["ResponseFormatInput"] | null;
+            metadata?: components["schemas"]["ThreadMetadata"];
+        };
+        /** at most 16 pairs of text, keys of 64 and values of 512 characters */
+        ThreadMetadata: {
+            [key: string]: string;
+        } | null;
+        TemperatureInput: number | null;
+        TopPInput: number | null;
+        AssistantToolsInput: components["schemas"]["AssistantToolInput"][];
+        /**
+         * tools
+         * @description Of a type that is not known here all is kept as it stands.
+         */
+        AssistantToolInput: {
+            type: string;
+            function?: {
+                name: string;
+                description?: string | null;
+                parameters?: Record<string, never> | null;
+            };
+            file_search?: {
+                max_num_results?: number;
+                ranking_options?: {
+                    ranker?: string;
+                    score_threshold?: number;
+                };
+            };
+            bing_grounding?: Record<string, never>;
+            azure_ai_search?: Record<string, never>;
+            openapi?: Record<string, never>;
+            azure_function?: Record<string, never>;
+            connected_agent?: {
+                id: string;
+                name: string;
+                description: string;
+            };
+        } & unknown;
+        ToolResourcesInput: {
+            code_interpreter?: {
+                file_ids?: components["schemas"]["ResourceIds"];
+                data_sources?: components["schemas"]["ResourceObjects"];
+            } | null;
+            file_search?: {
+                vector_store_ids?: components["schemas"]["ResourceIds"];
+                vector_stores?: components["schemas"]["ResourceObjects"];
+            } | null;
+            azure_ai_search?: {
+                indexes?: components["schemas"]["ResourceObjects"];
+            } | null;
+        } | null;
+        ResourceIds: string[];
+        ResourceObjects: Record<string, never>[];
+        /**
+         * auto or none
+         * @enum {string}
+         */
+        AssistantFormatWord: "auto" | "none";
+        /**
+         * auto
+         * @enum {string}
+         */
+        RunFormatWord: "auto";
+        /** { type: text }, { type: json_object } or { type: json_schema, json_schema } */
+        ResponseFormatInput: {
+            /** @enum {string} */
+            type: "text" | "json_object" | "json_schema";
+            json_schema?: {
+                name: string;
+                description?: string | null;
+                schema: Record<string, never>;
+            };
+        } & unknown;
+        ThreadCreate: {
+            messages?: components["schemas"]["NewMessages"];
+            tool_resources?: components["schemas"]["ToolResourcesInput"];
+            metadata?: components["schemas"]["ThreadMetadata"];
+        };
+        ThreadUpdate: {
+            tool_resources?: components["schemas"]["ToolResourcesInput"];
+            metadata?: components["schemas"]["ThreadMetadata"];
+        };
+        NewMessages: components["schemas"]["MessageCreate"][] | null;
+        /** messages */
+        MessageCreate: {
+            /**
+             * @example user
+             * @example assistant
+             * @enum {string}
+             */
+            role: "user" | "assistant";
+            content: components["schemas"]["MessageText"] | components["schemas"]["MessageBlocks"];
+            attachments?: components["schemas"]["AttachmentsInput"];
+            metadata?: components["schemas"]["ThreadMetadata"];
+        };
+        /** text */
+        MessageText: string;
+        /** a list of blocks */
+        MessageBlocks: components["schemas"]["MessageBlock"][];
+        MessageBlock: components["schemas"]["TextBlock"] | components["schemas"]["ImageFileBlock"] | components["schemas"]["ImageUrlBlock"];
+        /** text blocks */
+        TextBlock: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "text";
+            text: string;
+        };
+        /** image_file blocks */
+        ImageFileBlock: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "image_file";
+            image_file: {
+                file_id: string;
+                detail?: components["schemas"]["ImageDetail"];
+            };
+        };
+        /** image_url blocks */
+        ImageUrlBlock: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "image_url";
+            image_url: {
+                url: string;
+                detail?: components["schemas"]["ImageDetail"];
+            };
+        };
+        /** @enum {string} */
+        ImageDetail: "auto" | "low" | "high";
+        AttachmentsInput: {
+            file_id?: string;
+            data_source?: {
+                uri: string;
+                /** @enum {string} */
+                type: "uri_asset" | "id_asset";
+            };
+            tools?: {
+                /** @enum {string} */
+                type: "code_interpreter" | "file_search";
+            }[];
+        }[] | null;
+        MessageUpdate: {
+            metadata?: components["schemas"]["ThreadMetadata"];
+        };
+        ThreadRunCreate: {
+            assistant_id: string;
+            model?: string | null;
+            instructions?: string | null;
+            additional_instructions?: string | null;
+            additional_messages?: components["schemas"]["NewMessages"];
+            tools?: components["schemas"]["AssistantToolsInput"] | null;
+            tool_resources?: components["schemas"]["ToolResourcesInput"];
+            stream?: boolean | null;
+            temperature?: components["schemas"]["TemperatureInput"];
+            top_p?: components["schemas"]["TopPInput"];
+            max_prompt_tokens?: components["schemas"]["TokenCapInput"];
+            max_completion_tokens?: components["schemas"]["TokenCapInput"];
+            truncation_strategy?: components["schemas"]["TruncationStrategyInput"];
+            tool_choice?: components["schemas"]["ToolChoiceInput"];
+            response_format?: components["schemas"]["RunFormatWord"] | components["schemas"]["ResponseFormatInput"] | null;
+            parallel_tool_calls?: boolean | null;
+            metadata?: components["schemas"]["ThreadMetadata"];
+        };
+        ThreadAndRunCreate: {
+            assistant_id: string;
+            /** @description As a thread is made by itself. */
+            thread?: {
+                messages?: components["schemas"]["NewMessages"];
+                tool_resources?: components["schemas"]["ToolResourcesInput"];
+                metadata?: components["schemas"]["ThreadMetadata"];
+            } | null;
+            model?: string | null;
+            instructions?: string | null;
+            tools?: components["schemas"]["AssistantToolsInput"] | null;
+            tool_resources?: components["schemas"]["ToolResourcesInput"];
+            stream?: boolean | null;
+            temperature?: components["schemas"]["TemperatureInput"];
+            top_p?: components["schemas"]["TopPInput"];
+            max_prompt_tokens?: components["schemas"]["TokenCapInput"];
+            max_completion_tokens?: components["schemas"]["TokenCapInput"];
+            truncation_strategy?: components["schemas"]["TruncationStrategyInput"];
+            tool_choice?: components["schemas"]["ToolChoiceInput"];
+            response_format?: components["schemas"]["RunFormatWord"] | components["schemas"]["ResponseFormatInput"] | null;
+            parallel_tool_calls?: boolean | null;
+            metadata?: components["schemas"]["ThreadMetadata"];
+        };
+        TokenCapInput: number | null;
+        TruncationStrategyInput: {
+            /** @enum {string} */
+            type: "auto" | "last_messages";
+            last_messages?: number | null;
+        } | null;
+        ToolChoiceInput: components["schemas"]["ToolChoiceWord"] | components["schemas"]["ToolChoiceObject"] | null;
+        /**
+         * none, auto or required
+         * @enum {string}
+         */
+        ToolChoiceWord: "none" | "auto" | "required";
+        /** { type, function: { name } } */
+        ToolChoiceObject: {
+            type: string;
+            function?: {
+                name: string;
+            };
+        };
+        ThreadRunUpdate: {
+            metadata?: components["schemas"]["ThreadMetadata"];
+        };
+        SubmitToolOutputs: {
+            /** @description One for each call. Without any, none is given. */
+            tool_outputs?: {
+                tool_call_id: string;
+                output?: string | null;
+            }[];
+            stream?: boolean | null;
+        };
+        AssistantList: {
+            /** @constant */
+            object: "list";
+            data: components["schemas"]["Assistant"][];
+            first_id: string | null;
+            last_id: string | null;
+            has_more: boolean;
+        };
+        ThreadList: {
+            /** @constant */
+            object: "list";
+            data: components["schemas"]["Thread"][];
+            first_id: string | null;
+            last_id: string | null;
+            has_more: boolean;
+        };
+        MessageList: {
+            /** @constant */
+            object: "list";
+            data: components["schemas"]["Message"][];
+            first_id: string | null;
+            last_id: string | null;
+            has_more: boolean;
+        };
+        ThreadRunList: {
+            /** @constant */
+            object: "list";
+            data: components["schemas"]["ThreadRun"][];
+            first_id: string | null;
+            last_id: string | null;
+            has_more: boolean;
+        };
+        RunStepList: {
+            /** @constant */
+            object: "list";
+            data: components["schemas"]["RunStep"][];
+            first_id: string | null;
+            last_id: string | null;
+            has_more: boolean;
+        };
+        AssistantDeleted: {
+            id: string;
+            /** @constant */
+            object: "assistant.deleted";
+            /** @constant */
+            deleted: true;
+        };
+        ThreadDeleted: {
+            id: string;
+            /** @constant */
+            object: "thread.deleted";
+            /** @constant */
+            deleted: true;
+        };
+        MessageDeleted: {
+            id: string;
+            /** @constant */
+            object: "thread.message.deleted";
+            /** @constant */
+            deleted: true;
+        };
+        Assistant: {
+            id: string;
+            /** @constant */
+            object: "assistant";
+            created_at: components["schemas"]["UnixSeconds"];
+            name: string | null;
+            description: string | null;
+            model: string;
+            instructions: string | null;
+            tools: components["schemas"]["AssistantTools"];
+            top_p: number;
+            temperature: number;
+            tool_resources: components["schemas"]["ToolResources"];
+            metadata: components["schemas"]["OwnMetadata"];
+            response_format: components["schemas"]["ResponseFormat"];
+        };
+        AssistantTools: {
+            type: string;
+        }[];
+        ToolResources: Record<string, never>;
+        OwnMetadata: {
+            [key: string]: string;
+        };
+        ResponseFormat: string | Record<string, never>;
+        Thread: {
+            id: string;
+            /** @constant */
+            object: "thread";
+            created_at: components["schemas"]["UnixSeconds"];
+            tool_resources: components["schemas"]["ToolResources"];
+            metadata: components["schemas"]["OwnMetadata"];
+        };
+        Message: {
+            id: string;
+            /** @constant */
+            object: "thread.message";
+            created_at: components["schemas"]["UnixSeconds"];
+            thread_id: string;
+            /** @enum {string} */
+            status: "in_progress" | "incomplete" | "completed";
+            incomplete_details: {
+                /** @enum {string} */
+                reason: "content_filter" | "max_tokens" | "run_cancelled" | "run_failed" | "run_expired";
+            } | null;
+            completed_at: components["schemas"]["UnixSeconds"] | null;
+            incomplete_at: components["schemas"]["UnixSeconds"] | null;
+            /** @enum {string} */
+            role: "user" | "assistant";
+            content: components["schemas"]["MessageContent"][];
+            assistant_id: string | null;
+            run_id: string | null;
+            attachments: components["schemas"]["Attachment"][];
+            metadata: components["schemas"]["OwnMetadata"];
+        } & (unknown & unknown);
+        MessageContent: components["schemas"]["MessageContentText"] | components["schemas"]["MessageContentImageFile"] | components["schemas"]["MessageContentImageUrl"];
+        MessageContentText: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "text";
+            text: {
+                value: string;
+                annotations: components["schemas"]["Annotation"][];
+            };
+        };
+        MessageContentImageFile: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "image_file";
+            image_file: {
+                file_id: string;
+                detail?: components["schemas"]["ImageDetail"];
+            };
+        };
+        MessageContentImageUrl: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "image_url";
+            image_url: {
+                url: string;
+                detail?: components["schemas"]["ImageDetail"];
+            };
+        };
+        /** annotations */
+        Annotation: components["schemas"]["UrlCitation"] | components["schemas"]["FileCitation"] | components["schemas"]["FilePathAnnotation"];
+        /** url_citation annotations */
+        UrlCitation: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "url_citation";
+            text: string;
+            url_citation: {
+                url: string;
+                title?: string;
+            };
+            start_index?: number;
+            end_index?: number;
+        };
+        /** file_citation annotations */
+        FileCitation: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "file_citation";
+            text: string;
+            file_citation: {
+                file_id: string;
+                quote: string;
+            };
+            start_index?: number;
+            end_index?: number;
+        };
+        /** file_path annotations */
+        FilePathAnnotation: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "file_path";
+            text: string;
+            file_path: {
+                file_id: string;
+            };
+            start_index?: number;
+            end_index?: number;
+        };
+        Attachment: {
+            file_id?: string;
+            data_source?: {
+                uri: string;
+                /** @enum {string} */
+                type: "uri_asset" | "id_asset";
+            };
+            tools: components["schemas"]["AssistantTools"];
+        };
+        ThreadRun: {
+            id: string;
+            /** @constant */
+            object: "thread.run";
+            created_at: components["schemas"]["UnixSeconds"];
+            assistant_id: string;
+            thread_id: string;
+            status: components["schemas"]["ThreadRunStatus"];
+            started_at: components["schemas"]["UnixSeconds"] | null;
+            expires_at: components["schemas"]["UnixSeconds"] | null;
+            cancelled_at: components["schemas"]["UnixSeconds"] | null;
+            failed_at: components["schemas"]["UnixSeconds"] | null;
+            completed_at: components["schemas"]["UnixSeconds"] | null;
+            required_action: {
+                /** @constant */
+                type: "submit_tool_outputs";
+                submit_tool_outputs: {
+                    tool_calls: components["schemas"]["RequiredCall"][];
+                };
+            } | null;
+            last_error: components["schemas"]["RunError"] | null;
+            model: string;
+            instructions: string;
+            tools: components["schemas"]["AssistantTools"];
+            tool_resources: components["schemas"]["ToolResources"];
+            metadata: components["schemas"]["OwnMetadata"];
+            temperature: number;
+            top_p: number;
+            max_completion_tokens: number | null;
+            max_prompt_tokens: number | null;
+            truncation_strategy: {
+                /** @enum {string} */
+                type: "auto" | "last_messages";
+                last_messages: number | null;
+            };
+            incomplete_details: {
+                /** @enum {string} */
+                reason: "max_completion_tokens" | "max_prompt_tokens";
+            } | null;
+            usage: components["schemas"]["RunUsage"] | null;
+            response_format: components["schemas"]["ResponseFormat"];
+            tool_choice: string | Record<string, never>;
+            parallel_tool_calls: boolean;
+        } & (unknown & unknown & unknown & unknown & unknown & unknown & unknown);
+        /** @enum {string} */
+        ThreadRunStatus: "queued" | "in_progress" | "requires_action" | "cancelling" | "cancelled" | "failed" | "completed" | "incomplete" | "expired";
+        RequiredCall: {
+            id: string;
+            /** @constant */
+            type: "function";
+            function: {
+                name: string;
+                arguments: string;
+            };
+        };
+        RunError: {
+            code: string;
+            message: string;
+        };
+        RunUsage: {
+            prompt_tokens: number;
+            completion_tokens: number;
+            total_tokens: number;
+        };
+        RunStep: {
+            id: string;
+            /** @constant */
+            object: "thread.run.step";
+            created_at: components["schemas"]["UnixSeconds"];
+            assistant_id: string;
+            thread_id: string;
+            run_id: string;
+            /** @enum {string} */
+            type: "message_creation" | "tool_calls";
+            /** @enum {string} */
+            status: "in_progress" | "cancelled" | "failed" | "completed" | "expired";
+            step_details: components["schemas"]["StepDetails"];
+            last_error: components["schemas"]["RunError"] | null;
+            expired_at: components["schemas"]["UnixSeconds"] | null;
+            completed_at: components["schemas"]["UnixSeconds"] | null;
+            cancelled_at: components["schemas"]["UnixSeconds"] | null;
+            failed_at: components["schemas"]["UnixSeconds"] | null;
+            usage: components["schemas"]["RunUsage"] | null;
+            metadata: components["schemas"]["OwnMetadata"];
+        } & (unknown & unknown & unknown & unknown);
+        StepDetails: components["schemas"]["MessageCreationDetails"] | components["schemas"]["ToolCallsDetails"];
+        MessageCreationDetails: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "message_creation";
+            message_creation: {
+                message_id: string;
+            };
+        };
+        ToolCallsDetails: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "tool_calls";
+            tool_calls: components["schemas"]["StepCall"][];
+        };
+        StepCall: {
+            id: string;
+            /** @constant */
+            type: "function";
+            function: {
+                name: string;
+                arguments: string;
+                output: string | null;
+            };
+        };
         ProjectName: string;
         SnapshotName: string;
         ProjectCreate: {
@@ -2465,7 +3328,7 @@ export interface components {
             profile?: components["schemas"]["Profile"];
             switches?: components["schemas"]["Switches"];
             settings?: components["schemas"]["Settings"];
-            /** @description Without the demo agents that project `local` starts with. */
+            /** @description Without the demo agents and the assistant that project `local` starts with. */
             empty?: boolean;
         };
         ProjectUpdate: {
@@ -2765,7 +3628,7 @@ export interface components {
              * @description An operationId of this document, of a tag other than Control.
              * @enum {string}
              */
-            operation: "listRoutines" | "createOrUpdateRoutine" | "getRoutine" | "deleteRoutine" | "enableRoutine" | "disableRoutine" | "dispatchRoutineAsync" | "listRoutineRuns" | "listAgents" | "createAgent" | "getAgent" | "updateAgent" | "patchAgent" | "deleteAgent" | "listAgentVersions" | "createAgentVersion" | "getAgentVersion" | "deleteAgentVersion" | "downloadAgentCode" | "downloadAgentVersionCode" | "enableAgent" | "disableAgent" | "listSessions" | "createSession" | "getSession" | "deleteSession" | "stopSession" | "putSessionFile" | "getSessionFile" | "listSessionFiles" | "deleteSessionFile" | "makeSessionFolder" | "statSessionFile" | "streamVersionSessionLogs" | "streamSessionLogs" | "createAgentResponse" | "getAgentResponse" | "deleteAgentResponse" | "cancelAgentResponse" | "listAgentResponseItems" | "createAgentConversation" | "getAgentConversation" | "updateAgentConversation" | "deleteAgentConversation" | "listAgentConversationItems" | "createAgentConversationItems" | "getAgentConversationItem" | "deleteAgentConversationItem" | "createAgentInvocation" | "getAgentInvocationDocs" | "getAgentInvocation" | "cancelAgentInvocation" | "listResponses" | "createResponse" | "getResponse" | "deleteResponse" | "cancelResponse" | "listResponseItems" | "listConversations" | "createConversation" | "getConversation" | "updateConversation" | "deleteConversation" | "listConversationItems" | "createConversationItems" | "getConversationItem" | "deleteConversationItem";
+            operation: "listRoutines" | "createOrUpdateRoutine" | "getRoutine" | "deleteRoutine" | "enableRoutine" | "disableRoutine" | "dispatchRoutineAsync" | "listRoutineRuns" | "listAgents" | "createAgent" | "getAgent" | "updateAgent" | "patchAgent" | "deleteAgent" | "listAgentVersions" | "createAgentVersion" | "getAgentVersion" | "deleteAgentVersion" | "downloadAgentCode" | "downloadAgentVersionCode" | "enableAgent" | "disableAgent" | "listSessions" | "createSession" | "getSession" | "deleteSession" | "stopSession" | "putSessionFile" | "getSessionFile" | "listSessionFiles" | "deleteSessionFile" | "makeSessionFolder" | "statSessionFile" | "streamVersionSessionLogs" | "streamSessionLogs" | "createAgentResponse" | "getAgentResponse" | "deleteAgentResponse" | "cancelAgentResponse" | "listAgentResponseItems" | "createAgentConversation" | "getAgentConversation" | "updateAgentConversation" | "deleteAgentConversation" | "listAgentConversationItems" | "createAgentConversationItems" | "getAgentConversationItem" | "deleteAgentConversationItem" | "createAgentInvocation" | "getAgentInvocationDocs" | "getAgentInvocation" | "cancelAgentInvocation" | "listResponses" | "createResponse" | "getResponse" | "deleteResponse" | "cancelResponse" | "listResponseItems" | "listConversations" | "createConversation" | "getConversation" | "updateConversation" | "deleteConversation" | "listConversationItems" | "createConversationItems" | "getConversationItem" | "deleteConversationItem" | "listAssistants" | "createAssistant" | "getAssistant" | "updateAssistant" | "deleteAssistant" | "listThreads" | "createThread" | "getThread" | "updateThread" | "deleteThread" | "createMessage" | "listMessages" | "createThreadRun" | "listThreadRuns" | "createThreadAndRun" | "getThreadRun" | "cancelThreadRun" | "listRunSteps" | "getMessage" | "updateMessage" | "deleteMessage" | "updateThreadRun" | "submitToolOutputs" | "getRunStep";
             attempts?: components["schemas"]["FaultAttempts"];
             fault?: components["schemas"]["Fault"];
             times?: components["schemas"]["FaultTimes"];
@@ -2775,19 +3638,18 @@ export interface components {
         TransitionFaultEntry: {
             /** @constant */
             at: "transition";
-            /** @description Of which agent; of every one without it. */
+            /** @description Of which agent, or of which assistant by its name or id; of every one without it. */
             agent?: string;
             /**
              * @description Whose transition.
              * @example version
              * @example session
+             * @example thread_run
              */
             of: string;
+            /** @description The state that it is about to leave; without it, every one from which it can become `to`. */
             from?: string;
-            /**
-             * @example active
-             * @example failed
-             */
+            /** @example failed */
             to: string;
             error?: {
                 code: string;
@@ -2889,6 +3751,9 @@ export interface components {
         };
         /**
          * @example {
+         *       "kind": "echo"
+         *     }
+         * @example {
          *       "kind": "script",
          *       "turns": [
          *         {
@@ -2898,6 +3763,109 @@ export interface components {
          *     }
          */
         Reply: components["schemas"]["EchoReply"] | components["schemas"]["ScriptReply"] | components["schemas"]["ForwardReply"] | components["schemas"]["ModelReply"];
+        /** @description An agent's reply, or, where the path has an assistant's id, an assistant's. */
+        ReplyOf: components["schemas"]["Reply"] | components["schemas"]["AssistantReply"];
+        /**
+         * @example {
+         *       "kind": "echo"
+         *     }
+         * @example {
+         *       "kind": "script",
+         *       "turns": [
+         *         {
+         *           "text": "hello"
+         *         }
+         *       ]
+         *     }
+         */
+        AssistantReply: components["schemas"]["EchoReply"] | components["schemas"]["RunScriptReply"] | components["schemas"]["ModelReply"];
+        /** script replies */
+        RunScriptReply: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "script";
+            /**
+             * @description Each run of the assistant takes the next one when it begins to work; one that is cancelled in the queue takes none.
+             * @example [
+             *       {
+             *         "text": "hello"
+             *       }
+             *     ]
+             */
+            turns: components["schemas"]["RunTurn"][];
+            /**
+             * @description What comes after the last turn; `last` unless said otherwise.
+             * @enum {string}
+             */
+            repeat?: "last" | "cycle" | "error";
+        };
+        RunTurn: components["schemas"]["RunTextTurn"] | components["schemas"]["RunToolCallsTurn"] | components["schemas"]["RunFailedTurn"] | components["schemas"]["RunStuckTurn"];
+        /** @description How long the run is in progress; the setting `run_time` without it. */
+        RunTakes: components["schemas"]["DurationInput"];
+        /** { text } */
+        RunTextTurn: {
+            text: string;
+            /** @description What the text cites. */
+            annotations?: components["schemas"]["Annotation"][];
+            /**
+             * @description Why the run ends before it is complete.
+             * @enum {string}
+             */
+            incomplete?: "max_completion_tokens" | "max_prompt_tokens";
+            takes?: components["schemas"]["RunTakes"];
+            every?: components["schemas"]["TurnPace"];
+            chunk?: components["schemas"]["TurnChunk"];
+        };
+        /**
+         * { tool_calls }
+         * @description The run waits for the outputs of these functions, and then goes on.
+         */
+        RunToolCallsTurn: {
+            tool_calls: {
+                name: string;
+                /** @description JSON, or the text that the model would have written. */
+                arguments?: unknown;
+            }[];
+            /** @description What the run says after the outputs; without it, the outputs themselves. */
+            next?: components["schemas"]["RunTurn"];
+            takes?: components["schemas"]["RunTakes"];
+            every?: components["schemas"]["TurnPace"];
+            chunk?: components["schemas"]["TurnChunk"];
+        };
+        /**
+         * { failed: { code, message } }
+         * @description The run fails, after the text if there is one, which is left incomplete.
+         */
+        RunFailedTurn: {
+            failed: {
+                code: string;
+                message?: string;
+            };
+            text?: string;
+            takes?: components["schemas"]["RunTakes"];
+            every?: components["schemas"]["TurnPace"];
+            chunk?: components["schemas"]["TurnChunk"];
+        };
+        /**
+         * { stuck: true }
+         * @description The run is in progress until it expires or is cancelled.
+         */
+        RunStuckTurn: {
+            /** @constant */
+            stuck: true;
+        };
+        /** @description Without `to`, what is due next happens now; but not while the model of the run is asked. */
+        StepRequest: {
+            /** @enum {string} */
+            to?: "queued" | "in_progress" | "requires_action" | "cancelling" | "cancelled" | "failed" | "completed" | "incomplete" | "expired";
+            /** @description Why it fails, with `to` failed only; a server error without it. */
+            last_error?: {
+                code: string;
+                message?: string;
+            };
+        };
         /** echo replies */
         EchoReply: {
             /**
@@ -3034,6 +4002,7 @@ export interface components {
         /** an address that begins with http:// or https:// */
         ReplyUrl: string;
         AgentReply: {
+            /** @description The agent's name or the assistant's id. */
             agent: string;
             /** @description Whether there is such an agent by now; the reply waits for one that is made later. */
             agent_exists: boolean;
@@ -3308,6 +4277,11 @@ export interface components {
          */
         AgentName: components["schemas"]["AgentName"];
         /**
+         * @description The agent's name, or an assistant's id.
+         * @example demo-agent
+         */
+        AgentOrAssistant: components["schemas"]["AgentName"] | string;
+        /**
          * @description The number of a release, or the id of a draft.
          * @example 1
          */
@@ -3322,6 +4296,20 @@ export interface components {
         ConversationId: string;
         /** @description The item's id. */
         ItemId: string;
+        /** @description The assistant's id, `asst_…`. */
+        AssistantId: string;
+        /** @description The thread's id, `thread_…`. */
+        ThreadId: string;
+        /** @description The message's id, `msg_…`. */
+        MessageId: string;
+        /** @description The run's id, `run_…`. */
+        ThreadRunId: string;
+        /** @description The step's id, `step_…`. */
+        StepId: string;
+        /** @description Only what this run said. */
+        MessagesOfRun: string;
+        /** @description What more a step tells of a file search; clients spell it `include` too, or encode it twice. */
+        Include: string[];
         /** @description The invocation's id. */
         InvocationId: string;
         /**
@@ -3369,6 +4357,8 @@ export interface components {
     };
     requestBodies: never;
     headers: {
+        /** @description How many milliseconds to wait before the next look; absent where the setting `run_poll_after` is 0. */
+        PollAfter: string;
         /** @description The world's instant at which the answer was made. */
         Now: components["schemas"]["Instant"];
         /** @description The ledger's rule that this refusal enforces. */
@@ -7010,6 +8000,1113 @@ export interface operations {
             "5XX": components["responses"]["ServiceError"];
         };
     };
+    listAssistants: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description How many items a page holds at most. */
+                limit?: components["parameters"]["Limit"];
+                /** @description Oldest first or newest first. */
+                order?: components["parameters"]["Order"];
+                /** @description Only items after this one; a cursor of an earlier page, or an item's own id. */
+                after?: components["parameters"]["After"];
+                /** @description Only items before this one in the list's order, by its id. */
+                before?: components["parameters"]["PageBefore"];
+            };
+            header?: {
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of assistants. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssistantList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    createAssistant: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AssistantCreate"];
+            };
+        };
+        responses: {
+            /** @description The assistant. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Assistant"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    getAssistant: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The assistant's id, `asst_…`. */
+                assistant_id: components["parameters"]["AssistantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The assistant. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Assistant"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    updateAssistant: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The assistant's id, `asst_…`. */
+                assistant_id: components["parameters"]["AssistantId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AssistantUpdate"];
+            };
+        };
+        responses: {
+            /** @description The assistant as it is now. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Assistant"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    deleteAssistant: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The assistant's id, `asst_…`. */
+                assistant_id: components["parameters"]["AssistantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssistantDeleted"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    listThreads: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description How many items a page holds at most. */
+                limit?: components["parameters"]["Limit"];
+                /** @description Oldest first or newest first. */
+                order?: components["parameters"]["Order"];
+                /** @description Only items after this one; a cursor of an earlier page, or an item's own id. */
+                after?: components["parameters"]["After"];
+                /** @description Only items before this one in the list's order, by its id. */
+                before?: components["parameters"]["PageBefore"];
+            };
+            header?: {
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of threads. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThreadList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    createThread: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ThreadCreate"];
+            };
+        };
+        responses: {
+            /** @description The thread. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Thread"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    createThreadAndRun: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description What more a step tells of a file search; clients spell it `include` too, or encode it twice. */
+                "include[]"?: components["parameters"]["Include"];
+            };
+            header?: {
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ThreadAndRunCreate"];
+            };
+        };
+        responses: {
+            /** @description The run; or, asked for it, its events. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThreadRun"];
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    getThread: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The thread's id, `thread_…`. */
+                thread_id: components["parameters"]["ThreadId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The thread. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Thread"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    updateThread: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The thread's id, `thread_…`. */
+                thread_id: components["parameters"]["ThreadId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ThreadUpdate"];
+            };
+        };
+        responses: {
+            /** @description The thread as it is now. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Thread"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    deleteThread: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The thread's id, `thread_…`. */
+                thread_id: components["parameters"]["ThreadId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThreadDeleted"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    listMessages: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description How many items a page holds at most. */
+                limit?: components["parameters"]["Limit"];
+                /** @description Oldest first or newest first. */
+                order?: components["parameters"]["Order"];
+                /** @description Only items after this one; a cursor of an earlier page, or an item's own id. */
+                after?: components["parameters"]["After"];
+                /** @description Only items before this one in the list's order, by its id. */
+                before?: components["parameters"]["PageBefore"];
+                /** @description Only what this run said. */
+                run_id?: components["parameters"]["MessagesOfRun"];
+            };
+            header?: {
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The thread's id, `thread_…`. */
+                thread_id: components["parameters"]["ThreadId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of messages. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    createMessage: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The thread's id, `thread_…`. */
+                thread_id: components["parameters"]["ThreadId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MessageCreate"];
+            };
+        };
+        responses: {
+            /** @description The message. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    getMessage: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The thread's id, `thread_…`. */
+                thread_id: components["parameters"]["ThreadId"];
+                /** @description The message's id, `msg_…`. */
+                message_id: components["parameters"]["MessageId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The message. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    updateMessage: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The thread's id, `thread_…`. */
+                thread_id: components["parameters"]["ThreadId"];
+                /** @description The message's id, `msg_…`. */
+                message_id: components["parameters"]["MessageId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MessageUpdate"];
+            };
+        };
+        responses: {
+            /** @description The message as it is now. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    deleteMessage: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The thread's id, `thread_…`. */
+                thread_id: components["parameters"]["ThreadId"];
+                /** @description The message's id, `msg_…`. */
+                message_id: components["parameters"]["MessageId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageDeleted"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    listThreadRuns: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description How many items a page holds at most. */
+                limit?: components["parameters"]["Limit"];
+                /** @description Oldest first or newest first. */
+                order?: components["parameters"]["Order"];
+                /** @description Only items after this one; a cursor of an earlier page, or an item's own id. */
+                after?: components["parameters"]["After"];
+                /** @description Only items before this one in the list's order, by its id. */
+                before?: components["parameters"]["PageBefore"];
+            };
+            header?: {
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The thread's id, `thread_…`. */
+                thread_id: components["parameters"]["ThreadId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of runs. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThreadRunList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    createThreadRun: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description What more a step tells of a file search; clients spell it `include` too, or encode it twice. */
+                "include[]"?: components["parameters"]["Include"];
+            };
+            header?: {
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The thread's id, `thread_…`. */
+                thread_id: components["parameters"]["ThreadId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ThreadRunCreate"];
+            };
+        };
+        responses: {
+            /** @description The run; or, asked for it, its events. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThreadRun"];
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    getThreadRun: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The thread's id, `thread_…`. */
+                thread_id: components["parameters"]["ThreadId"];
+                /** @description The run's id, `run_…`. */
+                run_id: components["parameters"]["ThreadRunId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The run as it stands now. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    "openai-poll-after-ms": components["headers"]["PollAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThreadRun"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    updateThreadRun: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The thread's id, `thread_…`. */
+                thread_id: components["parameters"]["ThreadId"];
+                /** @description The run's id, `run_…`. */
+                run_id: components["parameters"]["ThreadRunId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ThreadRunUpdate"];
+            };
+        };
+        responses: {
+            /** @description The run as it stands now. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThreadRun"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    cancelThreadRun: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The thread's id, `thread_…`. */
+                thread_id: components["parameters"]["ThreadId"];
+                /** @description The run's id, `run_…`. */
+                run_id: components["parameters"]["ThreadRunId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The run, which is being cancelled. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThreadRun"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    submitToolOutputs: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+            };
+            header?: {
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The thread's id, `thread_…`. */
+                thread_id: components["parameters"]["ThreadId"];
+                /** @description The run's id, `run_…`. */
+                run_id: components["parameters"]["ThreadRunId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SubmitToolOutputs"];
+            };
+        };
+        responses: {
+            /** @description The run, which goes on; or, asked for it, its events. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThreadRun"];
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    listRunSteps: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description How many items a page holds at most. */
+                limit?: components["parameters"]["Limit"];
+                /** @description Oldest first or newest first. */
+                order?: components["parameters"]["Order"];
+                /** @description Only items after this one; a cursor of an earlier page, or an item's own id. */
+                after?: components["parameters"]["After"];
+                /** @description Only items before this one in the list's order, by its id. */
+                before?: components["parameters"]["PageBefore"];
+                /** @description What more a step tells of a file search; clients spell it `include` too, or encode it twice. */
+                "include[]"?: components["parameters"]["Include"];
+            };
+            header?: {
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The thread's id, `thread_…`. */
+                thread_id: components["parameters"]["ThreadId"];
+                /** @description The run's id, `run_…`. */
+                run_id: components["parameters"]["ThreadRunId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of steps. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunStepList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    getRunStep: {
+        parameters: {
+            query?: {
+                /** @description The service's version; taken as `v1` when absent, unless a switch demands it. */
+                "api-version"?: components["parameters"]["ApiVersion"];
+                /** @description What more a step tells of a file search; clients spell it `include` too, or encode it twice. */
+                "include[]"?: components["parameters"]["Include"];
+            };
+            header?: {
+                /** @description The caller's own id for the call, constant over its retries. */
+                "x-ms-client-request-id"?: components["parameters"]["ClientRequestId"];
+                /** @description Whatever its value, this read never moves time. */
+                "x-foundrite-peek"?: components["parameters"]["Peek"];
+            };
+            path: {
+                /** @description The thread's id, `thread_…`. */
+                thread_id: components["parameters"]["ThreadId"];
+                /** @description The run's id, `run_…`. */
+                run_id: components["parameters"]["ThreadRunId"];
+                /** @description The step's id, `step_…`. */
+                step_id: components["parameters"]["StepId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The step. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunStep"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
     getHealth: {
         parameters: {
             query?: never;
@@ -7642,16 +9739,16 @@ export interface operations {
                  */
                 project: components["parameters"]["Project"];
                 /**
-                 * @description The agent's name; names of all kinds share one space and keep their case.
+                 * @description The agent's name, or an assistant's id.
                  * @example demo-agent
                  */
-                agent_name: components["parameters"]["AgentName"];
+                agent_name: components["parameters"]["AgentOrAssistant"];
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Reply"];
+                "application/json": components["schemas"]["ReplyOf"];
             };
         };
         responses: {
@@ -7710,6 +9807,50 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Fired"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["NotEmulated"];
+            "4XX": components["responses"]["ClientError"];
+            "5XX": components["responses"]["ServiceError"];
+        };
+    };
+    stepRun: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The world's name.
+                 * @example local
+                 */
+                project: components["parameters"]["Project"];
+                /** @description The run's id, `run_…`. */
+                run_id: components["parameters"]["ThreadRunId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["StepRequest"];
+            };
+        };
+        responses: {
+            /** @description The run after it. */
+            200: {
+                headers: {
+                    "x-foundrite-now": components["headers"]["Now"];
+                    "x-foundrite-body-by": components["headers"]["BodyBy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThreadRun"];
                 };
             };
             400: components["responses"]["BadRequest"];

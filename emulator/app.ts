@@ -3,27 +3,37 @@ import { Hono } from 'hono';
 import { RegExpRouter } from 'hono/router/reg-exp-router';
 import { requireToken, routeOf } from './api/admit.ts';
 import { agentOperations } from './api/agents.ts';
+import { assistantOperations } from './api/assistants.ts';
 import { controlOperations } from './api/control.ts';
 import { conversationOperations } from './api/conversations.ts';
 import { type Connection, Disconnected, rawPath, requestId } from './api/http.ts';
 import type { Operation } from './api/input.ts';
 import { invocationOperations } from './api/invocations.ts';
 import { logOperations } from './api/logs.ts';
+import { messageOperations } from './api/messages.ts';
 import { routesNotEmulated } from './api/not-emulated.ts';
 import { answerOperation } from './api/operation.ts';
 import { responseOperations } from './api/responses.ts';
 import { routineOperations } from './api/routines.ts';
+import { runStepOperations } from './api/run-steps.ts';
 import { sessionFileOperations } from './api/session-files.ts';
 import { sessionOperations } from './api/sessions.ts';
+import { threadRunOperations } from './api/thread-runs.ts';
+import { threadOperations } from './api/threads.ts';
 import { isoInstant } from './clock.ts';
 import type { Emulated } from './emulator.ts';
 import { ApiError, notEmulated } from './errors.ts';
 import { answerIdentity } from './identity.ts';
+import type { Profile } from './profile.ts';
 import { StoreError } from './store/store.ts';
+import type { World } from './world.ts';
 
 const LOOPBACK_HOSTS = ['localhost', '127.0.0.1', '[::1]', 'host.docker.internal'];
 const HOSTS_MAX = 1_000;
 const SERVICE_HOST = /(?:^|\.)services\.ai\.azure\.com$/;
+
+/** The first router takes no fixed segment where another route has a parameter; the second takes what comes first. */
+const BESIDE_A_PARAMETER = /\/invocations\/docs\/|^POST \/threads\/(?:runs|:thread_id)$/;
 
 export interface App {
   fetch(request: Request, env: Connection): Response | Promise<Response>;
@@ -48,6 +58,11 @@ export function createApp(emulated: Emulated): App {
     ...sessionOperations,
     ...sessionFileOperations,
     ...logOperations,
+    ...assistantOperations,
+    ...threadRunOperations,
+    ...runStepOperations,
+    ...threadOperations,
+    ...messageOperations,
   ]) {
     for (const path of new Set([operation.path, operation.alias ?? operation.path])) {
       const key = `${operation.method} ${path}`;
@@ -57,8 +72,7 @@ export function createApp(emulated: Emulated): App {
   for (const [key, operations] of byPath) {
     const [method = '', path = ''] = key.split(' ');
     const route = routeOf(path, operations);
-    // Its router takes no fixed segment where another route has a parameter.
-    const one = path.includes('/invocations/docs/') ? others : app;
+    const one = BESIDE_A_PARAMETER.test(key) ? others : app;
     const fixed = withFixedVerbs(path);
     one.on(method, `/api/projects/:project${fixed}`, (c) => answerOperation(c, emulated, route));
   }
@@ -80,7 +94,7 @@ export function createApp(emulated: Emulated): App {
     throw new ApiError({
       status: 404,
       code: 'unknown_route',
-      message: `There is no route ${c.req.method} ${rawPath(c.req.url)}. Project routes begin with /api/projects/{project}, control routes with /_emulator.`,
+      message: `There is no route ${c.req.method} ${rawPath(c.req.url)}. ${whereToGo(rawPath(c.req.url))}`,
       rule: 'request/route-known',
     });
   });
@@ -106,6 +120,16 @@ function withFixedVerbs(path: string): string {
   return path.replace(/(?<=[^/]):(\w+)/g, ':verb{(?::|%3[Aa])$1}');
 }
 
+/** What the OpenAI client asks for below the base URL that it has for responses. */
+const BELOW_OPENAI = /(\/openai(?:\/v1)?)\/(?:assistants|threads)(?:\/|$)/;
+
+function whereToGo(path: string): string {
+  const [, base] = BELOW_OPENAI.exec(path) ?? [];
+  return base === undefined
+    ? 'Project routes begin with /api/projects/{project}, control routes with /_emulator.'
+    : `Assistants and threads are at /api/projects/{project}/assistants and …/threads: leave ${base} out of the base URL.`;
+}
+
 function misdirected(host: string): ApiError {
   return new ApiError({
     status: 421,
@@ -125,17 +149,23 @@ function errorResponse(error: unknown, request: Request, emulated: Emulated): Re
   if (emulated.closed() && !(error instanceof ApiError)) throw new Disconnected();
   const api = error instanceof StoreError ? unwritable(error) : apiErrorOf(error);
   if (api.code === 'internal_error') emulated.bug(error, `${request.method} ${request.url}`);
-  const now = currentNow(request, emulated);
+  const world = openWorld(request, emulated);
   const headers = new Headers({
     'content-type': 'application/json',
     'x-request-id': requestId(request),
     ...api.headers,
+    'x-foundrite-now': isoInstant(world?.now ?? emulated.host.now()),
   });
-  if (now !== undefined) headers.set('x-foundrite-now', now);
   if (api.rule) headers.set('x-foundrite-rule', api.rule);
-  const body =
-    api.status === 401 ? { statusCode: 401, message: api.message, ...api.toBody() } : api.toBody();
+  const profile = world?.profile ?? emulated.profile;
+  const body = api.status === 401 ? unauthorizedBody(api, profile) : api.toBody();
   return new Response(JSON.stringify(body), { status: api.status, headers });
+}
+
+/** Flat as the live gateway writes it; nested too unless a switch says otherwise, because a client crashes on the flat one. */
+function unauthorizedBody(api: ApiError, { switches }: Profile): object {
+  const flat = { statusCode: 401, message: api.message };
+  return switches.unauthorized_body === 'flat' ? flat : { ...flat, ...api.toBody() };
 }
 
 function unwritable(error: StoreError): ApiError {
@@ -157,7 +187,7 @@ function apiErrorOf(error: unknown): ApiError {
   });
 }
 
-function currentNow(request: Request, emulated: Emulated): string {
+function openWorld(request: Request, emulated: Emulated): World | undefined {
   const path = rawPath(request.url);
   const open = emulated.projects.list().find(({ world }) => {
     const name = encodeURIComponent(world.project);
@@ -165,5 +195,5 @@ function currentNow(request: Request, emulated: Emulated): string {
       path.startsWith(`/api/projects/${name}/`) || path.startsWith(`/_emulator/projects/${name}`)
     );
   });
-  return isoInstant(open?.world.now ?? emulated.host.now());
+  return open?.world;
 }

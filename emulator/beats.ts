@@ -79,13 +79,10 @@ export function inTime(
 
 /** Each beat is made at its instant, inside an advance too; a reader who waits for one moves a clock that skips. */
 class Paced implements AsyncIterator<string> {
-  readonly #engine: Engine;
   readonly #open: OpenStream;
   readonly #beats: Iterator<Beat>;
   readonly #everyMs: number;
   readonly #made: string[] = [];
-  /** Lets go of a reader who waits for the next beat. */
-  readonly #letGo = new AbortController();
   /** The beat whose instant has not come. */
   #next: Beat | undefined;
   #nextAt: Instant;
@@ -94,7 +91,6 @@ class Paced implements AsyncIterator<string> {
 
   constructor(engine: Engine, open: OpenStream, beats: Iterator<Beat>, plan: Plan) {
     const { world } = engine;
-    this.#engine = engine;
     this.#open = open;
     this.#beats = beats;
     this.#everyMs = plan.everyMs;
@@ -108,7 +104,6 @@ class Paced implements AsyncIterator<string> {
       else if (plan.until !== undefined && told.has(plan.until)) this.#cut();
     });
     open.onEnd(off);
-    open.onEnd(() => this.#letGo.abort());
   }
 
   /** Whether something was said instead of the next beat, and nothing follows. */
@@ -118,7 +113,7 @@ class Paced implements AsyncIterator<string> {
     this.#made.push(instead);
     this.#next = undefined;
     this.#over = true;
-    this.#letGo.abort();
+    this.#open.said();
     return true;
   }
 
@@ -127,6 +122,7 @@ class Paced implements AsyncIterator<string> {
     if (this.#next) this.#made.push(this.#next.text);
     this.#nextAt += this.#everyMs;
     this.#make();
+    this.#open.said();
   }
 
   /** Makes all beats up to the next that has to wait. */
@@ -154,32 +150,53 @@ class Paced implements AsyncIterator<string> {
       if (this.#broken) throw this.#broken;
       if (this.#open.ended.aborted) throw new BrokenOff('terminated');
       if (this.#next === undefined) return { done: true, value: undefined };
-      const what = `A stream of agent ${this.#open.agent.name}`;
-      await this.#engine.waits.reach(this.#nextAt, what, this.#letGo.signal);
+      await this.#open.news(this.#nextAt);
     }
   }
 }
 
+/** What a stream is said in: with it, the stream is gone. */
+export interface SaidIn {
+  /** What waits, as a blocked call is told of: `A stream of agent digest`. */
+  what: string;
+  /** What is told when it may be gone. */
+  topics: readonly string[];
+  isGone(): boolean;
+}
+
+/** An agent, and its session where it has one. */
+export function saidInAgent(
+  { store }: World,
+  agent: { name: string; key: string },
+  session: SessionRow | undefined,
+): SaidIn {
+  const isThere = ({ id, seq }: SessionRow) => {
+    const row = findSession(store, agent.key, id);
+    return row?.seq === seq && row.ended !== 'deleted';
+  };
+  return {
+    what: `A stream of agent ${agent.name}`,
+    topics: [agentTopic(agent.key), ...(session ? [topicOfSession(session)] : [])],
+    isGone: () =>
+      findAgent(store, agent.name)?.key !== agent.key ||
+      (session !== undefined && !isThere(session)),
+  };
+}
+
 /** A stream from its call until its end: whoever ends it, nothing of it is left. */
 export class OpenStream {
-  readonly agent: { name: string; key: string };
+  readonly #engine: Engine;
+  readonly #what: string;
   readonly #abort = new AbortController();
   readonly #offs: (() => void)[] = [];
+  /** Lets go of a reader who waits. */
+  #letGo = new AbortController();
 
-  constructor(
-    { world, waits }: Engine,
-    { agent, session }: { agent: { name: string; key: string }; session?: SessionRow | undefined },
-    signal: AbortSignal,
-  ) {
-    this.agent = agent;
+  constructor(engine: Engine, { what, topics, isGone }: SaidIn, signal: AbortSignal) {
+    const { world, waits } = engine;
+    this.#engine = engine;
+    this.#what = what;
     const end = () => this.end();
-    const topics = [agentTopic(agent.key), ...(session ? [topicOfSession(session)] : [])];
-    const isThere = ({ id, seq }: SessionRow) => {
-      const row = findSession(world.store, agent.key, id);
-      return row?.seq === seq && row.ended !== 'deleted';
-    };
-    const isGone = () =>
-      findAgent(world.store, agent.name)?.key !== agent.key || (session && !isThere(session));
     this.onEnd(waits.keepOpen(end));
     this.onEnd(
       world.onTurn((told) => {
@@ -203,6 +220,20 @@ export class OpenStream {
   end(): void {
     for (const off of this.#offs.splice(0)) off();
     this.#abort.abort();
+    this.said();
+  }
+
+  /** There is something to read: lets go of who waits for it. */
+  said(): void {
+    this.#letGo.abort();
+  }
+
+  /** For a reader: waits until something is said or the stream ends, which comes at an instant if not before. */
+  async news(at: Instant): Promise<void> {
+    const { world, waits } = this.#engine;
+    this.#letGo = new AbortController();
+    // What is due at this very instant and has not run is waited for too.
+    await waits.reach(Math.max(at, world.now + 1), this.#what, this.#letGo.signal);
   }
 
   /** What a source says, for as long as the stream is open; `over` is called at its end. */

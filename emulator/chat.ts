@@ -14,8 +14,10 @@ export interface Question {
 
 /** Fields of a definition or a request that say how a model answers; both APIs have them. */
 const SAMPLING = ['temperature', 'top_p'] as const;
+/** Those that say something of tools, and are not taken where there are none. */
+const OF_TOOLS = ['tool_choice', 'parallel_tool_calls'] as const;
 /** Those that only a Responses request has under this name. */
-const SHAPING = ['tool_choice', 'text', 'reasoning', 'max_output_tokens'] as const;
+const SHAPING = ['text', 'reasoning', 'max_output_tokens'] as const;
 
 /** A question from an agent's definition, what its caller adds, and the conversation before. */
 export function questionOf(
@@ -29,12 +31,12 @@ export function questionOf(
     model: model ?? asked.model,
     input: [...earlier, ...itemsOf(body.input)],
   };
-  for (const field of ['instructions', ...SAMPLING, ...SHAPING])
+  for (const field of ['instructions', ...SAMPLING, ...SHAPING, ...OF_TOOLS])
     if (asked[field] !== undefined && asked[field] !== null) question[field] = asked[field];
   // What else a definition may list runs in the service, and no model knows it.
   const tools = listOf(asked.tools).filter((tool) => tool.type === 'function');
   if (tools.length > 0) question.tools = tools;
-  else delete question.tool_choice;
+  else for (const field of OF_TOOLS) delete question[field];
   return question;
 }
 

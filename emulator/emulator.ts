@@ -1,11 +1,12 @@
 /** All wiring in one function; everything else receives what it needs. */
 import { readFileSync } from 'node:fs';
-import type { ConfigurationProblem } from '../contracts/configuration.ts';
+import type { ConfigurationProblem, Written } from '../contracts/configuration.ts';
 import type { Configured } from '../contracts/configured.ts';
-import { furnish, readConfiguration } from './api/furnish.ts';
+import { assistantIds, furnish, readConfiguration } from './api/furnish.ts';
 import type { Connection } from './api/http.ts';
 import { createApp } from './app.ts';
 import { type HostClock, type Instant, systemClock } from './clock.ts';
+import type { WorldMade } from './made.ts';
 import { OptionError, requireKnown } from './options.ts';
 import type { Outside } from './outside.ts';
 import {
@@ -17,7 +18,7 @@ import {
   type ProfileName,
 } from './profile.ts';
 import { anySeed, type Project, Projects, type ProjectsOptions } from './projects.ts';
-import type { World, WorldMade } from './world.ts';
+import type { World } from './world.ts';
 
 export { OptionError } from './options.ts';
 
@@ -37,10 +38,12 @@ export interface EmulatorOptions {
   /** Keeps each project in a file there; in memory by default. */
   dataDir?: string;
   durability?: 'normal' | 'full';
-  /** Project `local` starts without demo agents. */
+  /** Project `local` starts without its demo agents and assistant. */
   empty?: boolean;
   /** Agents that every new world has, by name: `{ kind | definition | versions, reply, endpoint, card, state }`. */
   agents?: Record<string, unknown>;
+  /** Assistants that every new world has, by key: the bodies of their POST, and `id` and `reply`. */
+  assistants?: Record<string, unknown>;
   /** Routines that every new world has, by name: the bodies of their PUT. */
   routines?: Record<string, unknown>;
   /** The fault plan that new worlds start with. */
@@ -65,7 +68,7 @@ export interface EmulatorOptions {
 /** What can be changed while it runs, for the worlds that are made from then on. */
 export type Reconfiguration = Pick<
   EmulatorOptions,
-  'agents' | 'routines' | 'faults' | 'profile' | 'switches' | 'settings'
+  'agents' | 'assistants' | 'routines' | 'faults' | 'profile' | 'switches' | 'settings'
 >;
 
 export interface Emulator {
@@ -77,6 +80,8 @@ export interface Emulator {
   createProject(made: WorldMade): Project;
   /** Takes the place of what new worlds are made with; throws OptionError, and then nothing has changed. @internal */
   reconfigure(options: Reconfiguration): void;
+  /** By key, the ids of the assistants that a project was made with. */
+  assistants(project: string): Record<string, string>;
   /** Told where it is reached, so that `ready` can say it. */
   listening(url: string): void;
   describe(): { store: string; rate: 0 | 1; skip: boolean; seed: string; assumedRules: number };
@@ -159,6 +164,7 @@ export function createEmulator(options: EmulatorOptions = {}): Emulator {
     fetch: (request, env) => app.fetch(request, (env ?? {}) as Connection),
     project: (name) => projects.get(name),
     createProject: (one) => projects.create(one),
+    assistants: (name) => assistantIds(projects.get(name).world),
     reconfigure(change) {
       const { profile: next, ...named } = chosen(change, wiring);
       Object.assign(projects.options, named, { profile: next });
@@ -192,11 +198,15 @@ interface Chosen extends Configured {
 }
 
 /** What worlds are made with; throws all that is wrong with it. */
-function chosen({ agents, routines, faults, ...change }: Reconfiguration, wiring: Wiring): Chosen {
+function chosen(
+  { agents, assistants, routines, faults, ...change }: Reconfiguration,
+  wiring: Wiring,
+): Chosen {
   const profile = chooseProfile(undefined, change);
   const wrong = profileProblems(change);
   const base = isProblem(profile) ? (chooseProfile(undefined, {}) as Profile) : profile;
-  const { configured, problems } = tryOut({ agents, routines, faults }, base, wiring);
+  const written = { agents, assistants, routines };
+  const { configured, problems } = tryOut(written, faults, base, wiring);
   const [first, ...further] = [...wrong, ...problems];
   if (first !== undefined) throw new OptionError([first, ...further]);
   return { ...configured, profile: base, faults: faults ?? [] };
@@ -217,28 +227,25 @@ function profileProblems({ profile, switches, settings }: ProfileChange): Config
 
 /** What is configured, and what a world would not take of it: one is made to see. */
 function tryOut(
-  {
-    agents,
-    routines,
-    faults,
-  }: { agents: unknown; routines: unknown; faults: readonly unknown[] | undefined },
+  written: Written,
+  faults: readonly unknown[] | undefined,
   profile: Profile,
   wiring: Wiring,
 ): { configured: Configured; problems: ConfigurationProblem[] } {
-  if (agents === undefined && routines === undefined && faults === undefined)
-    return { configured: { agents: {}, routines: {} }, problems: [] };
+  const nothing = { agents: {}, assistants: {}, routines: {} };
+  if ([...Object.values(written), faults].every((one) => one === undefined))
+    return { configured: nothing, problems: [] };
   const trials = new Projects({
     ...wiring,
     profile,
     rate: 0,
     skip: false,
-    agents: {},
-    routines: {},
+    ...nothing,
     faults: [],
     notice: () => {},
   });
   try {
-    return readConfiguration(trials.get('local'), { agents, routines, faults: faults ?? [] });
+    return readConfiguration(trials.get('local'), written, faults ?? []);
   } finally {
     trials.closeAll();
   }

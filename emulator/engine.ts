@@ -8,8 +8,9 @@ import { Calls, type Opened } from './calls.ts';
 import type { HostClock, Instant } from './clock.ts';
 import { type DueRow, nextConsequence, nextDue, PARKED } from './store/due.ts';
 import { StoreError } from './store/store.ts';
+import type { Firing } from './told.ts';
 import { Waits } from './waits.ts';
-import type { Firing, World } from './world.ts';
+import type { World } from './world.ts';
 
 /** Why an advance ended. */
 export type Stop =
@@ -57,6 +58,8 @@ export class Engine {
   #heldByGates = new Map<number, string>();
   #turnsAtInstant = { at: -1, turns: 0 };
   #closed = false;
+  /** Let go of who waits until nobody drives. */
+  #freed: (() => void)[] = [];
   #diskFailedAt = Number.NEGATIVE_INFINITY;
   /** True while a control call advances the clock. */
   advancing = false;
@@ -87,6 +90,15 @@ export class Engine {
     return this.#driving || this.advancing;
   }
 
+  /** Done when who drives the world now has ended. */
+  freed(): Promise<void> {
+    return new Promise((resolve) => this.#freed.push(resolve));
+  }
+
+  #free(): void {
+    if (!this.busy) for (const go of this.#freed.splice(0)) go();
+  }
+
   /** Runs to a limit for a control call: the only driver meanwhile. */
   async advance(options: RunOptions): Promise<Stop> {
     this.advancing = true;
@@ -98,6 +110,7 @@ export class Engine {
       }
     } finally {
       this.advancing = false;
+      this.#free();
       this.wake();
     }
   }
@@ -115,6 +128,7 @@ export class Engine {
       return await this.#run(options);
     } finally {
       this.#driving = false;
+      this.#free();
       if (this.#wakeWanted) this.wake();
     }
   }
@@ -182,6 +196,7 @@ export class Engine {
   async #park(signal?: AbortSignal): Promise<void> {
     const { returned, cancel } = this.calls.anyReturned(signal);
     this.#driving = false;
+    this.#free();
     try {
       await returned;
     } finally {

@@ -2,8 +2,8 @@
 
 export interface ApiErrorInit {
   status: number;
-  /** `error.code` on the wire. */
-  code: string;
+  /** `error.code` on the wire; null where the service sends none. */
+  code: string | null;
   message: string;
   /** JSON path of the offending field, e.g. `triggers.morning.cron_expression`. */
   param?: string;
@@ -16,7 +16,7 @@ export interface ApiErrorInit {
 /** Thrown by handlers; turned into an answer in one place, app.ts. */
 export class ApiError extends Error {
   readonly status: number;
-  readonly code: string;
+  readonly code: string | null;
   readonly param: string | undefined;
   readonly rule: string | undefined;
   readonly type: string;
@@ -80,6 +80,10 @@ export function notEmulated(message: string, param?: string): ApiError {
 
 /** A value as an error message shows it: JSON, cut to a line. */
 export function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  return cut(JSON.stringify(value) ?? String(value));
+}
+
+/** A text as far as it fits on a line. */
+export function cut(text: string): string {
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 }

@@ -40,12 +40,13 @@ export function* responseEvents(response: Told, chunk?: number): Generator<Respo
   for (const [index, item] of response.output.entries()) {
     yield* teller.open(index, item);
     if (item.type === 'function_call') {
-      for (const piece of pieces(String(item.arguments), chunk))
+      for (const piece of piecesOf(String(item.arguments), chunk))
         yield teller.argumentsDelta(index, item, piece);
     } else {
       for (const [at, part] of partsOf(item).entries()) {
         if (at > 0) yield teller.openPart(index, item, at, part);
-        for (const piece of pieces(textOf(part), chunk)) yield teller.delta(index, item, at, piece);
+        for (const piece of piecesOf(textOf(part), chunk))
+          yield teller.delta(index, item, at, piece);
         if (at < partsOf(item).length - 1) yield* teller.closePart(index, item, at, part);
       }
     }
@@ -190,7 +191,7 @@ function begun(item: OutputItem): OutputItem {
 }
 
 /** A text in pieces of so many characters, or in words with the space before each. No character is split. */
-function* pieces(text: string, chunk: number | undefined): Generator<string> {
+export function* piecesOf(text: string, chunk: number | undefined): Generator<string> {
   if (chunk === undefined) {
     for (const [word] of text.matchAll(/\s*\S+(?:\s+$)?|\s+$/g)) yield word;
     return;

@@ -1,6 +1,8 @@
 /** Which fault strikes: a plan is an ordered list in the store, and the first entry that matches wins. */
 import { type Fault, readFault } from './faults.ts';
 import type { Draw } from './ids.ts';
+import { THREAD_RUN_TRANSITIONS, type ThreadRunStatus } from './lifecycle.ts';
+import { lastErrorOf } from './run-replies.ts';
 import { countFired, readPlan } from './store/faults.ts';
 import type { Store } from './store/store.ts';
 
@@ -21,23 +23,48 @@ interface FaultEntry {
   at?: 'transition';
   of?: string;
   from?: string;
-  to?: TransitionFault['to'];
+  to?: string;
   error?: { code: string; message?: string };
   fired: number;
 }
 
-/** What becomes of a version instead of what it was about to become. */
-export interface TransitionFault {
-  to: 'active' | 'failed';
+/** Of each resource whose transitions a plan may strike, what it can become instead. */
+interface Becomes {
+  version: 'active' | 'failed';
+  session: 'active' | 'failed';
+  thread_run: ThreadRunStatus;
+}
+
+type Ends<Of extends keyof Becomes> = Readonly<Record<string, readonly Becomes[Of][]>>;
+
+/** What a run becomes by being asked or given something: a fault has no calls to show, no outputs and no answer. */
+const NEEDS_MORE: readonly ThreadRunStatus[] = ['requires_action', 'queued', 'in_progress'];
+
+/** By resource and the state that it is about to leave, what a plan may turn that into. */
+export const STRUCK: { readonly [Of in keyof Becomes]: Ends<Of> } = {
+  version: { creating: ['active', 'failed'] },
+  session: { creating: ['active', 'failed'], idle: ['active', 'failed'] },
+  thread_run: Object.fromEntries(
+    Object.entries(THREAD_RUN_TRANSITIONS)
+      .map(([from, next]) => [from, next.filter((to) => !NEEDS_MORE.includes(to))] as const)
+      .filter(([, next]) => next.length > 0),
+  ),
+};
+
+/** What becomes of something instead of what it was about to become. */
+export interface TransitionFault<To extends string = string> {
+  to: To;
   /** Of one that fails. */
   error?: { code: string; message: string };
 }
 
-/** A change of state that is about to happen, and the key that draws for it. */
-export interface Transition {
-  of: string;
+/** A change of state that is about to happen, and the key that draws for it: another one for each change. */
+export interface Transition<Of extends keyof Becomes = keyof Becomes> {
+  of: Of;
   from: string;
+  /** Whose it is: an agent's name, or an assistant's id and, if it has one, its name. */
   agent: string;
+  name?: string | null;
   key: string;
 }
 
@@ -94,24 +121,21 @@ export class FaultPlan {
   }
 
   /** What a change of state is turned into, counted; undefined when it goes its way. Inside a turn. */
-  ofTransition(
+  ofTransition<Of extends keyof Becomes>(
     draw: Draw,
-    { of, from, agent, key }: Transition,
-  ): (TransitionFault & { ordinal: number }) | undefined {
-    const isMeant = (entry: FaultEntry) =>
-      entry.at === 'transition' &&
-      entry.of === of &&
-      (entry.from ?? from) === from &&
-      [undefined, '*', agent].includes(entry.agent);
+    { of, from, agent, name, key }: Transition<Of>,
+  ): (TransitionFault<Becomes[Of]> & { ordinal: number }) | undefined {
+    const ends = STRUCK[of][from] ?? [];
     for (const [ordinal, entry] of this.#read().entries()) {
-      if (!isMeant(entry) || isSpent(entry)) continue;
+      if (entry.at !== 'transition' || entry.of !== of || isSpent(entry)) continue;
+      if ((entry.from ?? from) !== from) continue;
+      if (![undefined, '*', agent, name].includes(entry.agent)) continue;
+      const to = ends.find((end) => end === entry.to);
+      if (to === undefined) continue;
       if (draw.fraction(`fault ${ordinal}`, key, 1) >= (entry.probability ?? 1)) continue;
       this.#count(ordinal, entry);
-      const { to = 'failed', error } = entry;
-      if (to === 'active') return { ordinal, to };
-      const { code, message } = { code: 'ProvisioningError', ...error };
-      const told = message ?? `A fault of the plan made it fail: ${code}.`;
-      return { ordinal, to, error: { code, message: told } };
+      if (to !== 'failed') return { ordinal, to };
+      return { ordinal, to, error: ERRORS[of](entry.error) };
     }
     return undefined;
   }
@@ -145,6 +169,20 @@ export class FaultPlan {
     }
     return undefined;
   }
+}
+
+type Written = FaultEntry['error'];
+
+/** What fails tells the plan's error; what the plan leaves open is the service's own. */
+const ERRORS: Record<keyof Becomes, (written: Written) => { code: string; message: string }> = {
+  version: provisioningError,
+  session: provisioningError,
+  thread_run: (written) => lastErrorOf(written ?? { code: 'server_error' }),
+};
+
+function provisioningError(written: Written): { code: string; message: string } {
+  const { code, message } = written ?? { code: 'ProvisioningError' };
+  return { code, message: message ?? `A fault of the plan made it fail: ${code}.` };
 }
 
 function isSpent({ times, fired }: FaultEntry): boolean {

@@ -55,3 +55,33 @@ export function idleAt(life: SessionLife, session_idle: number): Instant {
   const since = Math.max(life.last_accessed_at, life.awake_at ?? life.ready_at);
   return since + (life.idle_ms ?? session_idle);
 }
+
+export type ThreadRunStatus =
+  | 'queued'
+  | 'in_progress'
+  | 'requires_action'
+  | 'cancelling'
+  | 'cancelled'
+  | 'failed'
+  | 'completed'
+  | 'incomplete'
+  | 'expired';
+
+/** contract/threads.md 7.1: what a thread run may become next. */
+export const THREAD_RUN_TRANSITIONS: Readonly<Record<ThreadRunStatus, readonly ThreadRunStatus[]>> =
+  {
+    queued: ['in_progress', 'cancelling', 'failed', 'expired'],
+    in_progress: ['requires_action', 'completed', 'failed', 'incomplete', 'cancelling', 'expired'],
+    requires_action: ['queued', 'cancelling', 'expired'],
+    // Whether a cancellation comes in time is not promised: one comes too late by a fault or by hand.
+    cancelling: ['cancelled', 'completed', 'failed', 'expired'],
+    cancelled: [],
+    failed: [],
+    completed: [],
+    incomplete: [],
+    expired: [],
+  };
+
+export function isThreadRunOver(status: ThreadRunStatus): boolean {
+  return THREAD_RUN_TRANSITIONS[status].length === 0;
+}

@@ -28,6 +28,7 @@ const OPTIONS: Record<keyof EmulatorOptions, true> = {
   durability: true,
   empty: true,
   agents: true,
+  assistants: true,
   routines: true,
   faults: true,
   controlToken: true,

@@ -11,6 +11,7 @@ import { Engine } from './engine.ts';
 import { conflict, notFound } from './errors.ts';
 import { FaultPlan } from './fault-plan.ts';
 import { randomHex } from './ids.ts';
+import type { WorldMade } from './made.ts';
 import { type Outside, outsideOf } from './outside.ts';
 import type { Profile } from './profile.ts';
 import { agentsWithoutSecrets } from './replies.ts';
@@ -31,14 +32,16 @@ import {
   takeCopy,
   withCopy,
 } from './store/store.ts';
+import { forgetWaits, waitHandlers } from './waits.ts';
 import { type DeliveryContext, deliveryHandlers } from './work/delivery.ts';
 import { firingHandlers, moveLate } from './work/firing.ts';
 import { forgetReaders, logHandlers } from './work/logs.ts';
 import { progressHandlers } from './work/progress.ts';
 import { responseHandlers } from './work/responses.ts';
 import { sessionHandlers } from './work/sessions.ts';
+import { askAgain, threadRunHandlers } from './work/thread-runs.ts';
 import { holdAgain, settleInterrupted } from './work/withdraw.ts';
-import { World, type WorldMade } from './world.ts';
+import { World } from './world.ts';
 
 /** A world with what moves it. */
 export interface Project {
@@ -46,8 +49,8 @@ export interface Project {
   engine: Engine;
   faults: FaultPlan;
   context: DeliveryContext;
-  /** The last answer given to each repeated read: what tells a wait from a first look. */
-  reads: Map<string, string>;
+  /** The last answer given to each repeated read, and how often again: what tells a wait from a first look. */
+  reads: Map<string, { said: string; same: number }>;
   /** How many requests are being answered: a world with any is not closed. */
   answering: number;
 }
@@ -64,8 +67,9 @@ export interface ProjectsOptions {
   profile: Profile;
   empty: boolean;
   faults: readonly unknown[];
-  /** Agents and routines that every new world has. */
+  /** Agents, assistants and routines that every new world has. */
   agents: Configured['agents'];
+  assistants: Configured['assistants'];
   routines: Configured['routines'];
   /** Makes them inside a world's first turn, as the API would; answers what that refused. */
   furnish(project: Project, begins: Configured & { demo: boolean }): ConfigurationProblem[];
@@ -113,8 +117,8 @@ export class Projects {
 
   /** Who has changed what new worlds begin with may expect it of those that are there. */
   #tellOtherBeginnings(opened: Project[]): void {
-    const { agents, routines, faults, notice } = this.options;
-    const begins = JSON.stringify({ agents, routines, faults });
+    const { agents, assistants, routines, faults, notice } = this.options;
+    const begins = JSON.stringify({ agents, assistants, routines, faults });
     const others = opened
       .map(({ world }) => world.made)
       .filter(
@@ -122,6 +126,7 @@ export class Projects {
           begins !==
           JSON.stringify({
             agents: made.agents,
+            assistants: made.assistants ?? {},
             routines: made.routines ?? {},
             faults: made.faults,
           }),
@@ -129,7 +134,7 @@ export class Projects {
       .map(({ project }) => project);
     if (others.length === 0) return;
     notice(
-      `foundrite: ${others.length === 1 ? 'project' : 'projects'} ${others.join(', ')} of ${this.options.dataDir} began with other agents, routines or faults, and what is there stays: delete it to begin with those of now.`,
+      `foundrite: ${others.length === 1 ? 'project' : 'projects'} ${others.join(', ')} of ${this.options.dataDir} began with other agents, assistants, routines or faults, and what is there stays: delete it to begin with those of now.`,
     );
   }
 
@@ -165,6 +170,7 @@ export class Projects {
       profile: options.profile,
       demo: name === DEMO_PROJECT && !options.empty,
       agents: options.agents,
+      assistants: options.assistants,
       routines: options.routines,
       faults: options.faults,
     };
@@ -197,7 +203,8 @@ export class Projects {
       ...logHandlers,
       ...speakHandlers,
       ...responseHandlers,
-      wake: () => undefined,
+      ...threadRunHandlers(() => context),
+      ...waitHandlers,
     };
     const engine = new Engine(world, handlers, {
       host: options.host,
@@ -217,7 +224,7 @@ export class Projects {
     this.#open.set(made.project, project);
     try {
       if (world.journalSeq === 0) world.turn(() => this.#begin(project, made), made.now);
-      else world.turn(() => resume(project));
+      else world.turn(() => beginAgain(project));
     } catch (error) {
       // Half open it would be taken for whole by the next request.
       this.close(made.project);
@@ -233,12 +240,17 @@ export class Projects {
     world.save();
     const line = world.reserveLine();
     faults.forget();
-    // An earlier version made worlds without routines.
-    const refused = this.options.furnish(project, { ...made, routines: made.routines ?? {} });
+    // An earlier version made worlds without routines and assistants.
+    const { routines = {}, assistants = {} } = made;
+    const refused = this.options.furnish(project, { ...made, assistants, routines });
     // A world may be made under other rules than those that the configuration was tried under, or at a later instant.
     for (const { message } of refused)
       this.options.notice(`foundrite: project '${made.project}' is made without this: ${message}`);
-    const told = { ...made, agents: agentsWithoutSecrets(made.agents) };
+    const told = {
+      ...made,
+      agents: agentsWithoutSecrets(made.agents),
+      assistants: agentsWithoutSecrets(assistants),
+    };
     const without = refused.length === 0 ? {} : { without: refused.map(({ param }) => param) };
     world.record({ kind: 'world', data: { made: told, ...without } }, line);
     writePlan(world.store, made.faults);
@@ -312,7 +324,7 @@ export class Projects {
         world.turn(() => {
           takeCopy(world.store);
           world.reload(made);
-          resume(project);
+          beginAgain(project);
         }),
       );
     }
@@ -363,10 +375,12 @@ export class Projects {
 }
 
 /** A world that was there before: what was open when it ended is settled. Inside a turn. */
-function resume({ world, context }: Project): void {
+export function beginAgain({ world, context }: Project): void {
   world.record({ kind: 'resumed', data: {} });
   forgetReaders(world);
+  forgetWaits(world);
   settleInterrupted(world, context);
+  askAgain(world);
 }
 
 /** Nothing is under way in it, and nothing will happen in it by itself. */

@@ -10,13 +10,12 @@ import type { Instant } from './clock.ts';
 import type { AgentCall } from './downstream.ts';
 import { createEmulator, type Emulator } from './emulator.ts';
 import type { Arrival } from './faults.ts';
-import type { Project } from './projects.ts';
+import type { WorldMade } from './made.ts';
+import { beginAgain, type Project } from './projects.ts';
 import { countCallsOpen } from './store/attempts.ts';
 import { nextDue } from './store/due.ts';
 import { applyLate } from './work/firing.ts';
 import { type Given, give } from './work/given.ts';
-import { settleInterrupted } from './work/withdraw.ts';
-import type { WorldMade } from './world.ts';
 
 /** A journal that cannot be played: the line, counted from 1, and why. */
 export class ReplayError extends Error {
@@ -62,8 +61,11 @@ export async function replayJournal(lines: readonly string[]): Promise<string[]>
       // What was late when the world went on had not run.
       stepTo(project, line.seq - 1, line.kind === 'late' ? 0 : Date.parse(line.at), line.kind);
       if (struck) strike(project, String(line.operation));
-      else if (line.kind === 'resumed') resume(project, parsed.slice(index + 1));
-      else await apply(emulator, project, line, open);
+      else if (line.kind === 'resumed') {
+        // Nobody answers what was asked before.
+        open.clear();
+        resume(project, parsed.slice(index + 1));
+      } else await apply(emulator, project, line, open);
     }
     stepTo(project, parsed.at(-1)?.seq ?? 1, 0, 'end');
     return canonicalLines(project);
@@ -105,7 +107,8 @@ function readLine(text: string, index: number): Line {
  * At the host's pace nothing comes in at the instant of something due before that has begun.
  */
 function stepTo({ world, engine }: Project, seq: number, before: Instant, kind: string): void {
-  while (world.journalSeq < seq && engine.step());
+  // What has returned and waits for other calls of its instant writes the next lines, when those have returned too.
+  while (world.journalSeq < seq && engine.calls.returned === 0 && engine.step());
   const began = world.rate === 1 && kind !== 'resumed';
   const hasRun = (at: Instant) =>
     at < before || (began && at === before && world.position < before);
@@ -160,17 +163,14 @@ async function apply(
 
 /** The process ended and began again: calls that were open then are open now, and count as interrupted. */
 function resume(project: Project, following: Line[]): void {
-  const { world, engine, context } = project;
+  const { world, engine } = project;
   const end = following.findIndex(
     (line) => line.kind !== 'attempt' || line.outcome !== 'interrupted',
   );
   const interrupted = end < 0 ? following.length : end;
   engine.forget();
   while (countCallsOpen(world.store) < interrupted && engine.step(true));
-  world.turn(() => {
-    world.record({ kind: 'resumed', data: {} });
-    settleInterrupted(world, context);
-  });
+  world.turn(() => beginAgain(project));
 }
 
 function callKey(run: string, project: Project): string {
@@ -214,7 +214,7 @@ async function ask(emulator: Emulator, project: Project, line: Line): Promise<vo
     ...(body === undefined ? {} : { body }),
   });
   try {
-    await emulator.fetch(request, { replayed: true });
+    await emulator.fetch(request, { replayed: true, id: line.id });
   } catch (error) {
     // A call that has only begun.
     if (!(error instanceof Disconnected)) throw error;

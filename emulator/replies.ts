@@ -79,7 +79,7 @@ export function placeOf(url: string): string {
   return pathname === '/' ? origin : `${origin}${pathname}`;
 }
 
-/** Agents of the configuration, with such replies. */
+/** Agents or assistants of the configuration, with such replies. */
 export function agentsWithoutSecrets(agents: Record<string, unknown>): Record<string, unknown> {
   const each = Object.entries(agents).map(([name, agent]) => {
     const { reply, ...rest } = (agent ?? {}) as { reply?: unknown };
@@ -136,18 +136,23 @@ export function answerId(
 /** What an echo or a script says next, with `turn` counting a script's turns from 0. */
 export function turnOf(reply: SpokenReply, turn: number, heard: Heard): ScriptTurn {
   if (reply.kind === 'echo') return { text: textOf(inputOf(heard)) };
-  const { turns } = reply;
-  if (reply.repeat === 'error' && turn >= turns.length) return exhausted(turns.length);
-  const index = reply.repeat === 'cycle' ? turn % turns.length : Math.min(turn, turns.length - 1);
-  return turns[index] ?? { text: '' };
+  return scriptedTurn(reply, turn, (error) => ({
+    status: 500,
+    body: { error: { ...error, param: null, type: error.code } },
+  }));
 }
 
-function exhausted(turns: number): AnswerTurn {
-  const message = `The script has ${turns} turns, and all were spoken. Add a turn, or set 'repeat' to last or cycle.`;
-  return {
-    status: 500,
-    body: { error: { code: 'script_exhausted', message, param: null, type: 'script_exhausted' } },
-  };
+/** The turn of a script that this one is; `exhausted` makes one of the error where all were spoken. */
+export function scriptedTurn<Turn>(
+  { turns, repeat }: { turns: readonly Turn[]; repeat?: 'last' | 'cycle' | 'error' },
+  turn: number,
+  exhausted: (error: Failure) => Turn,
+): Turn {
+  const index = repeat === 'cycle' ? turn % turns.length : turn;
+  const found = turns[index] ?? (repeat === 'error' ? undefined : turns.at(-1));
+  if (found !== undefined) return found;
+  const message = `The script has ${turns.length} turns, and all were spoken. Add a turn, or set 'repeat' to last or cycle.`;
+  return exhausted({ code: 'script_exhausted', message });
 }
 
 /** A turn as one whole answer. */

@@ -80,11 +80,27 @@ export const SETTINGS = {
   log_idle: { ...ANY_DURATION, default: 2 * MINUTE, min: 1 },
   log_max: { ...ANY_DURATION, default: 30 * MINUTE, min: 1 },
   log_keep_alive: { ...ANY_DURATION, default: MINUTE, min: 1 },
+  /** How long a thread run is queued, at first and after its tool outputs came. */
+  run_queue_time: { ...ANY_DURATION, default: 500 },
+  /** How long it then takes, unless its reply says otherwise. */
+  run_time: { ...ANY_DURATION, default: 1_500 },
+  run_cancel_time: { ...ANY_DURATION, default: 500 },
+  /** A thread run that has not ended so long after its creation expires: about ten minutes (contract/threads.md 7.2). */
+  run_expiry: { ...ANY_DURATION, default: 10 * MINUTE, min: 1 },
+  /** How many reads that tell nothing new a run bears that waits for its client, before skip moves time to where it expires. */
+  outputs_patience: { default: 10, min: 1, max: 1_000_000, unit: 'count' },
+  /** How soon a client is told to ask for a thread run again; 0 does not tell. */
+  run_poll_after: { ...ANY_DURATION, default: 200 },
   cron_interval_min: { ...ANY_DURATION, default: 5 * MINUTE },
   page_default: { default: 100, min: 1, max: 100, unit: 'count' },
   /** The same for lists of agents and of what belongs to them. */
   agents_page_default: { default: 20, min: 1, max: 100, unit: 'count' },
+  /** The same for lists of assistants and threads, and of what belongs to them. */
+  threads_page_default: { default: 20, min: 1, max: 100, unit: 'count' },
   page_max: { default: 100, min: 1, max: 10_000, unit: 'count' },
+  /** How long a text of a message may be, and how many messages a thread may have (contract/threads.md 13). */
+  message_text_max: { default: 1_500_000, min: 1, max: 10_000_000, unit: 'characters' },
+  thread_messages_max: { default: 100_000, min: 1, max: 1_000_000, unit: 'count' },
   dispatch_input_max: { default: 32_768, min: 0, max: 10_000_000, unit: 'characters' },
   error_message_max: { default: 1_024, min: 1, max: 100_000, unit: 'characters' },
   skip_max: { ...ANY_DURATION, default: 10 * MINUTE },

@@ -1,6 +1,6 @@
 /** What an agent says piece by piece: a script by the world's clock, an agent or a model of the user's own as it comes. */
 import assert from 'node:assert/strict';
-import { type Beat, BrokenOff, inTime, OpenStream } from './beats.ts';
+import { type Beat, BrokenOff, inTime, OpenStream, saidInAgent } from './beats.ts';
 import { type Instant, parseDuration } from './clock.ts';
 import type { AgentCall, Unopened } from './downstream.ts';
 import type { Engine } from './engine.ts';
@@ -59,7 +59,7 @@ export function streamSpoken(
   reply: SpokenReply,
   signal: AbortSignal,
 ): SpokenStream {
-  const open = new OpenStream(engine, { agent, session }, signal);
+  const open = new OpenStream(engine, saidInAgent(engine.world, agent, session), signal);
   return speakOn(engine, open, heard, turnOf(reply, turn, heard));
 }
 
@@ -69,7 +69,7 @@ export async function streamOutside(
   { call, reached: { agent, reply }, heard, session }: Speaker,
   signal: AbortSignal,
 ): Promise<OutsideStream> {
-  const open = new OpenStream(engine, { agent, session }, signal);
+  const open = new OpenStream(engine, saidInAgent(engine.world, agent, session), signal);
   assert(reply.kind === 'forward' || reply.kind === 'model');
   const opened = await outside.open({ call, heard, reply }, open.ended);
   if (!('body' in opened)) {

@@ -3,11 +3,18 @@
  * ids that its name decides. Nothing listens on a port; everything is closed when the test ends.
  */
 import { test as base } from 'vitest';
-import { AGENT_KEYS, readConfigured } from '../contracts/configuration.ts';
-import { callsOf, routedTo } from '../contracts/configured.ts';
+import { AGENT_KEYS, readConfigured, type Written } from '../contracts/configuration.ts';
+import {
+  aboutAssistant,
+  type Configured,
+  type ConfiguredCall,
+  callsOf,
+  routedTo,
+} from '../contracts/configured.ts';
 import { configuredRequest } from '../contracts/configured-request.ts';
 import type { components } from '../contracts/openapi.ts';
 import { type Control, controlBelow, type Sent } from '../contracts/target.ts';
+import type { Connection } from './api/http.ts';
 import { createEmulator, type Emulator, type EmulatorOptions } from './emulator.ts';
 
 type Schemas = components['schemas'];
@@ -45,6 +52,7 @@ export class Foundry {
   /** The project's name. */
   readonly name: string;
   readonly #control: Control = controlBelow();
+  readonly #made: Record<string, string> = {};
 
   constructor(emulator: Emulator, name: string) {
     this.emulator = emulator;
@@ -66,8 +74,12 @@ export class Foundry {
 
   /** Below the project, unless the path begins at the root of the service or of the emulator. */
   async request(method: string, path: string, asked: Asked = {}): Promise<Answered> {
+    return this.send(this.#sent(method, path, asked));
+  }
+
+  #sent(method: string, path: string, asked: Asked): Sent {
     const body = asked.raw ?? (asked.body === undefined ? undefined : JSON.stringify(asked.body));
-    return this.send({
+    return {
       method,
       path: /^\/(?:api|_emulator)\//.test(path) ? path : `${this.#base}${path}`,
       headers: {
@@ -76,13 +88,13 @@ export class Foundry {
         ...asked.headers,
       },
       ...(body === undefined ? {} : { body }),
-    });
+    };
   }
 
-  async send({ method, path, headers, body }: Sent): Promise<Answered> {
+  async send({ method, path, headers, body }: Sent, connection?: Connection): Promise<Answered> {
     const init = { method, headers, ...(body === undefined ? {} : { body }) };
-    const answer = await this.emulator.fetch(new Request(`http://localhost:3686${path}`, init));
-    return this.answered(method, path, answer);
+    const request = new Request(`http://localhost:3686${path}`, init);
+    return this.answered(method, path, await this.emulator.fetch(request, connection));
   }
 
   async answered(method: string, path: string, answer: Response): Promise<Answered> {
@@ -118,18 +130,35 @@ export class Foundry {
    * one version, without any of these. A definition by itself will do too. Answers its newest version.
    */
   async agent(name: string, agent: object = { definition: HOSTED }): Promise<Json> {
-    const { configured, problems } = readConfigured({ [name]: agentOf(agent) }, undefined);
-    if (problems.length > 0) throw new Error(problems.map(({ message }) => message).join('\n'));
     const versions: Json[] = [];
-    for (const call of callsOf(configured)) {
+    for (const call of callsOf(readNamed({ agents: { [name]: agentOf(agent) } }))) {
       const numbers = versions.map(({ version }) => version as string);
-      const { method, control, path } = configuredRequest(call);
-      const { body } = routedTo(call, numbers);
-      const below = control ? `/_emulator/projects/${encodeURIComponent(this.name)}` : '';
-      const made = taken(await this.request(method, `${below}${path}`, { body }));
+      const made = await this.#configured(routedTo(call, numbers));
       if (call.place !== undefined) versions.push(made);
     }
     return versions.at(-1);
+  }
+
+  /** Ids by key: of the assistants of the options, of the demo's where it is there, and of those made by `assistant`. */
+  get assistants(): Record<string, string> {
+    return { ...this.emulator.assistants(this.name), ...this.#made };
+  }
+
+  /** An assistant as `assistants` of the options has it: the body of its POST, `id` and `reply`. Answers it; its id is kept in `assistants`. */
+  async assistant(key: string, assistant: object = {}): Promise<Json> {
+    const [make, ...further] = callsOf(readNamed({ assistants: { [key]: assistant } }));
+    const made = make && (await this.#configured(make));
+    this.#made[key] = made.id;
+    for (const call of further) await this.#configured(aboutAssistant(call, made.id));
+    return made;
+  }
+
+  async #configured(call: ConfiguredCall): Promise<Json> {
+    const { method, control, path } = configuredRequest(call);
+    const below = control ? `/_emulator/projects/${encodeURIComponent(this.name)}` : '';
+    const sent = this.#sent(method, `${below}${path}`, { body: call.body });
+    const made = call.operation === 'createAssistant' ? { id: call.id } : undefined;
+    return taken(await this.send(sent, made));
   }
 
   /** A control call by its word in contracts/control.ts, which must succeed; answers its body. */
@@ -167,8 +196,8 @@ export class Foundry {
     return this.call('faults', { body: { faults } });
   }
 
-  /** What an agent says from now on. */
-  reply(agent: string, reply: Schemas['Reply']): Promise<Json> {
+  /** What an agent says from now on, or the assistant that has this id. */
+  reply(agent: string, reply: Schemas['ReplyOf']): Promise<Json> {
     return this.call('reply', { agent_name: agent, body: reply });
   }
 
@@ -193,6 +222,12 @@ export class Foundry {
       typeof query === 'string' ? Object.fromEntries(new URLSearchParams(query)) : query;
     return (await this.call('journal', { query: asked })).entries;
   }
+}
+
+function readNamed(written: Written): Configured {
+  const { configured, problems } = readConfigured(written);
+  if (problems.length > 0) throw new Error(problems.map(({ message }) => message).join('\n'));
+  return configured;
 }
 
 /** Only a definition has more than a kind, and nothing of what else an agent has. */

@@ -1,7 +1,18 @@
 /** Clients that wait: for news of a subject, until the clock has come somewhere, or until a gate is opened. */
+import type { DueHandler } from './batch.ts';
 import { type HostClock, INSTANT_MAX, type Instant, isoInstant } from './clock.ts';
 import type { Engine } from './engine.ts';
-import { hasConsequence, nextConsequence, nextTrigger, PARKED } from './store/due.ts';
+import {
+  CONSEQUENCE,
+  cancelDueOf,
+  cancelDueOfKind,
+  hasConsequence,
+  nextConsequence,
+  nextDeadline,
+  nextTrigger,
+  PARKED,
+} from './store/due.ts';
+import type { World } from './world.ts';
 
 /** A call that is blocked; `until` is the instant that it needs. */
 export interface Wait {
@@ -9,16 +20,33 @@ export interface Wait {
   until: Instant | undefined;
 }
 
-/** Whose work a reader waits for: its consequences, and its triggers when they may change what is read. */
+/**
+ * Whose work a reader waits for: its consequences, and its triggers when they may change what is read. When nothing else
+ * follows, its deadline too, where that is what ends it.
+ */
 export interface Followed {
   name: string;
   triggers: boolean;
+  deadline?: boolean;
 }
 
 /** How long a reader waits for open calls before it takes itself to be inside one of them. */
 const CALL_GRACE_MS = 250;
 /** How long a blocked call waits at rate 0 before it says what it waits for. */
 const BLOCKED_NOTICE_MS = 5_000;
+
+/** For how long at least a wait at the host's pace keeps the process alive before it looks again. */
+const STAY_MS = 1_000;
+
+/** The kind of rows that only stop the clock. */
+const WAKE = 'wake';
+
+export const waitHandlers: Record<string, DueHandler> = { [WAKE]: () => undefined };
+
+/** Nobody waits on when his process has ended or his world was restored: his instant is off the wheel. Inside a turn. */
+export function forgetWaits({ store }: World): void {
+  cancelDueOfKind(store, WAKE);
+}
 
 export class Waits {
   readonly #engine: Engine;
@@ -66,12 +94,18 @@ export class Waits {
     const over = () =>
       world.now >= at || world.epoch !== epoch || engine.closed || signal?.aborted === true;
     let release = () => {};
+    let released = false;
+    let skips = world.skip;
+    let onSkip = () => {};
     const reached = new Promise<void>((resolve) => {
       const off = world.onTurn(() => {
         if (over()) release();
+        else if (world.skip && !skips) onSkip();
+        skips = world.skip;
       });
       release = () => {
         off();
+        released = true;
         this.#letGo = true;
         resolve();
       };
@@ -81,31 +115,62 @@ export class Waits {
     const cancelNotice = this.#options.host.after(BLOCKED_NOTICE_MS, () =>
       this.#noticeBlocked(wait),
     );
-    // Somebody waits: the process must not end before the host's pace has come there.
-    const paceMs = world.rate === 1 ? at - world.paced : 0;
-    const cancelPace = this.#options.host.after(paceMs, () => engine.wake(), true);
+    const cancelPace = this.#stayAlive(at);
     this.#waiting.add(wait);
+    let mark = '';
     try {
-      world.turn(() => world.addDue(at, 0, 'wake', 'wake', 'wake'));
-      if (world.skip && !engine.busy) {
-        const from = world.now;
-        await engine.drive({ limit: at });
-        if (!engine.closed) world.turn(() => this.recordSkip(from, what));
-      }
-      engine.wake();
-      if (signal?.aborted) release();
-      await reached;
+      mark = world.turn(() => this.#markInstant(at));
+      do {
+        const turnedOn = new Promise<void>((resolve) => {
+          onSkip = resolve;
+        });
+        // Who moves the clock now may stop before this instant.
+        while (world.skip && engine.busy && !released)
+          await Promise.race([reached, engine.freed()]);
+        if (world.skip && !engine.busy && signal?.aborted !== true) {
+          const from = world.now;
+          await engine.drive({ limit: at, signal });
+          if (!engine.closed && world.epoch === epoch)
+            world.turn(() => this.recordSkip(from, what));
+        }
+        engine.wake();
+        if (signal?.aborted) release();
+        await Promise.race([reached, turnedOn]);
+      } while (!released);
     } finally {
       cancelNotice();
       cancelPace();
       signal?.removeEventListener('abort', release);
       this.#releases.delete(release);
       this.#waiting.delete(wait);
+      // An instant that nobody waits for any more is nothing that follows from the past.
+      if (mark !== '' && world.now < at && world.epoch === epoch && !engine.closed)
+        world.turn(() => cancelDueOf(world.store, WAKE, mark));
     }
   }
 
+  /** Somebody waits: the process must not end before the host's pace has come there, and the engine after it. */
+  #stayAlive(at: Instant): () => void {
+    const { world } = this.#engine;
+    let cancel = () => {};
+    const hold = () => {
+      if (world.rate === 0) return;
+      cancel = this.#options.host.after(Math.max(at - world.paced, STAY_MS), hold, true);
+    };
+    hold();
+    return () => cancel();
+  }
+
+  /** A row at the instant that somebody waits for, so that the clock stops there; its subject. Inside a turn. */
+  #markInstant(at: Instant): string {
+    const { world } = this.#engine;
+    const mark = `${WAKE}:${world.nextSeq()}`;
+    world.addDue(at, CONSEQUENCE, WAKE, WAKE, mark);
+    return mark;
+  }
+
   /**
-   * Time moves because someone waits for a subject, or for anything: runs to its next consequence or trigger, not past `notAfter`.
+   * Time moves because someone waits for a subject, or for anything: runs to what is next for it, not past `notAfter`.
    * False when there is nothing to wait for.
    */
   async follow(subject: Followed | undefined, notAfter: Instant): Promise<boolean> {
@@ -119,14 +184,20 @@ export class Waits {
     const pending = hasConsequence(world.store, subject?.name);
     const trigger =
       subject?.triggers === false ? undefined : nextTrigger(world.store, subject?.name);
-    const consequence = pending ? nextConsequence(world.store) : undefined;
-    const next = Math.min(trigger?.due_at ?? PARKED, consequence?.due_at ?? PARKED);
+    const waits = subject?.deadline === true && calls.of(subject.name).length === 0;
+    // Where something follows from the past, that comes first, be it a deadline.
+    const follows = pending
+      ? nextConsequence(world.store)
+      : waits
+        ? nextDeadline(world.store, subject.name)
+        : undefined;
+    const next = Math.min(trigger?.due_at ?? PARKED, follows?.due_at ?? PARKED);
     const insideCall = calls.open > 0;
     if (next <= bound) {
       const stop = await engine.drive({ limit: next, insideCall });
       return stop?.reason === 'end';
     }
-    if (consequence && bound > world.now) {
+    if (follows && bound > world.now) {
       // Its turn comes later than one wait may go: the clock goes as far, and the next wait goes on.
       await engine.drive({ limit: bound, insideCall });
       world.turn(() => world.moveTo(bound), world.position);

@@ -1,39 +1,21 @@
 /** One project: its store, clock, seed, profile and journal. A world changes only in turns. */
 import assert from 'node:assert/strict';
-import type { Configured } from '../contracts/configured.ts';
 import { type HostClock, INSTANT_MAX, type Instant } from './clock.ts';
 import { type Draw, drawFrom } from './ids.ts';
+import { firstRow, type WorldMade } from './made.ts';
 import { keptProfile, type Profile } from './profile.ts';
 import { addDue, type DueClass, nextDue, PARKED } from './store/due.ts';
-import { addLine, trimJournal } from './store/journal.ts';
+import { addLine, type LineInit, trimJournal } from './store/journal.ts';
 import { type Store, storeErrorOf } from './store/store.ts';
-import { nextOrdinal, readWorld, type WorldRow, writePosition, writeWorld } from './store/world.ts';
+import { nextOrdinal, readWorld, writePosition, writeWorld } from './store/world.ts';
+import { type Firing, Told } from './told.ts';
 
-/** What a world is made with, and made again with by reset. It is the first line of its journal. */
-export interface WorldMade {
-  project: string;
-  now: Instant;
-  /** Whether `now` was named, or is where the host's clock stood. */
-  nowNamed: boolean;
-  rate: 0 | 1;
-  skip: boolean;
-  seed: string;
-  profile: Profile;
-  /** Whether the demo agents are there from the start. */
-  demo: boolean;
-  /** Further agents and routines, by name. */
-  agents: Configured['agents'];
-  routines: Configured['routines'];
-  faults: readonly unknown[];
-}
-
-export interface LineInit {
-  kind: string;
-  routine?: string;
-  run?: string;
-  /** Canonical: depends on what was asked and the seed alone. */
-  data: Record<string, unknown>;
-  extra?: Record<string, unknown> | undefined;
+/** Beside the store: how far a turn has come. */
+interface Counted {
+  journalSeq: number;
+  dueSeq: number;
+  fired: number;
+  said: number;
 }
 
 /** How far between two trims of the journal: often enough that the ring stays a ring, seldom enough to cost nothing. */
@@ -63,8 +45,7 @@ export class World {
   #journalSeq: number;
   #dueSeq: number;
   #inTurn = false;
-  readonly #listeners = new Set<(told: ReadonlySet<string>) => void>();
-  #told = new Set<string>();
+  readonly #told = new Told();
 
   constructor(store: Store, host: HostClock, made: WorldMade) {
     this.store = store;
@@ -111,13 +92,8 @@ export class World {
     assert(!this.#inTurn, 'a turn inside a turn');
     this.payOwed();
     const { store } = this;
-    const before = {
-      now: this.#now,
-      journalSeq: this.#journalSeq,
-      dueSeq: this.#dueSeq,
-      hostOffset: this.#hostOffset,
-      fired: this.fired.length,
-    };
+    const counted = this.#counted();
+    const before = { now: this.#now, hostOffset: this.#hostOffset };
     const { made, profile, draw, rate, skip, epoch, fired } = this;
     this.#inTurn = true;
     try {
@@ -136,20 +112,15 @@ export class World {
     } catch (error) {
       if (store.db.inTransaction) store.sql('ROLLBACK').run();
       this.#now = before.now;
-      this.#journalSeq = before.journalSeq;
-      this.#dueSeq = before.dueSeq;
       this.#hostOffset = before.hostOffset;
       Object.assign(this, { made, profile, draw, rate, skip, epoch, fired });
-      fired.length = before.fired;
-      this.onRollback?.();
+      this.#takeBack(counted);
       const failed = storeErrorOf(store, error);
       if (failed) this.unwritable = failed.message;
       throw failed ?? error;
     } finally {
       this.#inTurn = false;
-      const told = this.#told;
-      if (told.size > 0) this.#told = new Set();
-      for (const listener of this.#listeners) listener(told);
+      this.#told.deliver();
     }
   }
 
@@ -168,7 +139,7 @@ export class World {
 
   /** A part of a turn that may fail by itself; not by its disk, which fails the turn. */
   attempt(work: () => void): unknown {
-    const before = { journalSeq: this.#journalSeq, dueSeq: this.#dueSeq, fired: this.fired.length };
+    const counted = this.#counted();
     this.store.sql('SAVEPOINT item').run();
     try {
       work();
@@ -178,12 +149,23 @@ export class World {
       if (storeErrorOf(this.store, error)) throw error;
       this.store.sql('ROLLBACK TO item').run();
       this.store.sql('RELEASE item').run();
-      this.#journalSeq = before.journalSeq;
-      this.#dueSeq = before.dueSeq;
-      this.fired.length = before.fired;
-      this.onRollback?.();
+      this.#takeBack(counted);
       return error;
     }
+  }
+
+  #counted(): Counted {
+    const [journalSeq, dueSeq] = [this.#journalSeq, this.#dueSeq];
+    return { journalSeq, dueSeq, fired: this.fired.length, said: this.#told.said };
+  }
+
+  /** What was counted, noticed and said since is undone, as the store has undone it. */
+  #takeBack({ journalSeq, dueSeq, fired, said }: Counted): void {
+    this.#journalSeq = journalSeq;
+    this.#dueSeq = dueSeq;
+    this.fired.length = fired;
+    this.#told.unsay(said);
+    this.onRollback?.();
   }
 
   /** Moves the clock forward; at rate 1 the host's pace goes on from there. Never back. */
@@ -248,10 +230,6 @@ export class World {
     return this.#journalSeq;
   }
 
-  get inTurn(): boolean {
-    return this.#inTurn;
-  }
-
   /** The next ordinal of a key, from 1. */
   ordinal(key: string): number {
     return nextOrdinal(this.store, key);
@@ -296,38 +274,26 @@ export class World {
 
   /** Tells listeners what the turn changed that they may have to look at. It is only a hint: the store says what is so. */
   tell(topic: string): void {
-    this.#told.add(topic);
+    this.#told.tell(topic);
+  }
+
+  /** Says something to those who hear a topic, once the turn is committed; what is rolled back was never said. */
+  say(topic: string, event: unknown): void {
+    this.#told.say(topic, event);
+  }
+
+  /** Whether anybody hears a topic. */
+  hears(topic: string): boolean {
+    return this.#told.hears(topic);
+  }
+
+  /** Calls back with each event said under a topic, after its turn, until the returned function is called. */
+  hear(topic: string, listener: (event: unknown) => void): () => void {
+    return this.#told.hear(topic, listener);
   }
 
   /** Calls back after every turn with what it told, until the returned function is called. */
   onTurn(listener: (told: ReadonlySet<string>) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#told.onTurn(listener);
   }
-}
-
-/** A trigger's instant that arrived. */
-export interface Firing {
-  routine: string;
-  trigger: string;
-  at: Instant;
-  run: string;
-  /** Its instant had passed by more than the setting `late_after`. */
-  late: boolean;
-}
-
-function firstRow(made: WorldMade, host: HostClock): WorldRow {
-  return {
-    project: made.project,
-    made: JSON.stringify(made),
-    profile: JSON.stringify(made.profile),
-    seed: made.seed,
-    now: made.now,
-    rate: made.rate,
-    skip: made.skip ? 1 : 0,
-    host_offset: made.now - host.now(),
-    epoch: 1,
-    journal_seq: 0,
-    due_seq: 0,
-  };
 }

@@ -6,10 +6,11 @@ import type { Ajv2020 } from 'ajv/dist/2020.js';
 import { readConfigured } from '../contracts/configuration.ts';
 import { parseDuration } from '../contracts/duration.ts';
 import { pathIn } from '../contracts/field-path.ts';
-import { rule } from '../contracts/ledger.ts';
+import { rule, rules } from '../contracts/ledger.ts';
+import { nearest } from '../contracts/near.ts';
 import { capturesIn, type Key, problemsIn } from './match.ts';
 import { isName, readOffset, slotsIn } from './slot.ts';
-import { isMethod, STATUS, type Step, WORDS, wordOf } from './step.ts';
+import { isMethod, namedBy, STATUS, type Step, WORDS, wordOf } from './step.ts';
 
 /** Where clocks start when a scenario does not say: a Monday. */
 export const START = '2026-06-01T00:00:00Z';
@@ -131,29 +132,43 @@ export function meaningProblems(fields: {
   proves: readonly string[];
   now?: string;
   agents?: unknown;
+  assistants?: unknown;
   steps: readonly Step[];
 }): Found[] {
   const found: Found[] = [];
   for (const [index, id] of fields.proves.entries()) {
-    if (!rule(id))
-      found.push({
-        path: ['proves', index],
-        message: `there is no rule "${id}"; foundrite ledger lists them`,
-      });
+    if (!rule(id)) found.push({ path: ['proves', index], message: noRule(id) });
   }
   if (
     fields.now !== undefined &&
     (!INSTANT.test(fields.now) || Number.isNaN(Date.parse(fields.now)))
   )
     found.push({ path: ['now'], message: `"${fields.now}" is no instant; write it like ${START}` });
-  for (const { param, message } of readConfigured(fields.agents, undefined).problems)
+  for (const { param, message } of readConfigured(fields).problems)
     found.push({ path: pathIn(fields, param), message });
   const sent = new Map<string, Key[]>();
   const known = new Set(['now', 'project']);
+  for (const key of Object.keys(fields.assistants ?? {})) {
+    if (known.has(key) || !isName(key))
+      found.push({
+        path: ['assistants', key],
+        message: `{{${key}}} would be the id of this assistant, and is no slot; name it by letters, digits and _, and not now or project`,
+      });
+    else known.add(key);
+  }
   readSteps(fields.steps, ['steps'], { found, sent, known });
   for (const [name, path] of sent)
     found.push({ path, message: `"${name}" is sent and never awaited` });
   return found;
+}
+
+function noRule(id: string): string {
+  const meant = nearest(
+    id,
+    rules().map((one) => one.id),
+  );
+  const hint = meant.length === 0 ? '' : `; did you mean ${meant.join(', ')}?`;
+  return `there is no rule "${id}"${hint || ';'} foundrite ledger lists them`;
 }
 
 interface Reading {
@@ -183,6 +198,8 @@ function readStep(step: Step, path: Key[], reading: Reading): void {
         message: `"${String(step[key])}" is no duration above zero; write 90s, 2m or 1h30m`,
       });
   }
+  const unnamed = unnamedBy(word, step[word]);
+  if (unnamed !== undefined) found.push({ path: [...path, word], message: unnamed });
   if (word === 'parallel') {
     for (const [index, branch] of (step.parallel as (Step | Step[])[]).entries()) {
       const inner = [...path, 'parallel', index];
@@ -235,6 +252,16 @@ function readStep(step: Step, path: Key[], reading: Reading): void {
       found.push({ path: [...path, key, ...problem.path], message: problem.message });
     for (const name of capturesIn(value)) reading.known.add(name);
   }
+}
+
+/** What is wrong with a control word's value that does not name what the call is about. */
+function unnamedBy(word: string, value: unknown): string | undefined {
+  const { field } = namedBy(word) ?? {};
+  if (field === undefined || typeof value !== 'object') return undefined;
+  const { [field]: name, ...others } = (value ?? {}) as Record<string, unknown>;
+  if (['string', 'number'].includes(typeof name)) return undefined;
+  const written = Object.keys(others).join(', ');
+  return `"${word}" needs "${field}"${written === '' ? '' : `, and has ${written}`}`;
 }
 
 /** Every `{{name}}` was captured before; within one expectation, in the order in which it is written. */

@@ -33,10 +33,12 @@ import {
   readEnd,
   type Stage,
   setUp,
+  type ThreadRun,
+  unstruckFaults,
 } from './stage.ts';
 import { type Step, wordOf } from './step.ts';
 
-export type { Attempt, Failure };
+export type { Attempt, Failure, ThreadRun };
 
 /** `stuck`: the emulator set a due item aside, or answered 500: that is our bug, not a broken promise. */
 export type PlayOutcome = 'passed' | 'failed' | 'skipped' | 'stuck';
@@ -51,6 +53,10 @@ export interface Played {
   failure?: Failure;
   /** Every attempt that a delivery made, from the journal. */
   attempts: readonly Attempt[];
+  /** Every thread run, from the journal. */
+  threadRuns: readonly ThreadRun[];
+  /** Of one that failed, the faults that were armed at its end and have not struck. */
+  unstruck?: readonly string[];
   stepsPlayed: number;
   /** How far the world's clock went, and how long that took. */
   worldMs: number;
@@ -83,6 +89,8 @@ export function lacking(scenario: Scenario, target: Target): string | undefined 
   if (target.control) return undefined;
   const words = scenario.steps.flatMap(wordsOf).filter((word) => controlCall(word));
   if (scenario.faults) words.push('faults');
+  const said = [...Object.values(scenario.agents), ...Object.values(scenario.assistants)];
+  if (said.some(({ reply }) => reply !== undefined)) words.push('reply');
   return words.length === 0 ? undefined : `needs ${[...new Set(words)].join(', ')}`;
 }
 
@@ -90,6 +98,10 @@ function wordsOf(step: Step): string[] {
   if (Array.isArray(step.parallel))
     return step.parallel.flat().flatMap((one) => wordsOf(one as Step));
   return [wordOf(step)];
+}
+
+function hasFaults({ faults, steps }: Scenario): boolean {
+  return faults !== undefined || steps.flatMap(wordsOf).includes('faults');
 }
 
 /** Throws Unreachable where the target is gone; everything else is told by the outcome. */
@@ -102,12 +114,13 @@ export async function play(
   const seed = options.seed ?? scenario.seed;
   const reason = lacking(scenario, target);
   if (reason !== undefined) {
-    const nothing = { attempts: [], stepsPlayed: 0, worldMs: 0, realMs: 0 };
+    const nothing = { attempts: [], threadRuns: [], stepsPlayed: 0, worldMs: 0, realMs: 0 };
     return { scenario, seed, outcome: 'skipped', reason, ...nothing };
   }
   const playing = new Playing(scenario, target, seed, options);
   const failure = await playing.run();
   const { stuck = playing.bug, ...told } = await readEnd(playing);
+  const unstruck = failure && hasFaults(scenario) ? await unstruckFaults(playing) : [];
   const journal = options.journal ? await journalHash(playing) : undefined;
   if (!options.keep) await forgetProjects(playing);
   await playing.settle();
@@ -116,7 +129,7 @@ export async function play(
     seed,
     outcome: stuck !== undefined ? 'stuck' : failure ? 'failed' : 'passed',
     ...(stuck === undefined ? {} : { reason: stuck }),
-    ...(failure === undefined ? {} : { failure }),
+    ...(failure === undefined ? {} : { failure, unstruck }),
     ...told,
     stepsPlayed: playing.stepsPlayed,
     ...(journal === undefined ? {} : { journal }),

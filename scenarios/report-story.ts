@@ -2,7 +2,7 @@
 import { styleText } from 'node:util';
 import { BASES, type Rule, rule, SOURCES } from '../contracts/ledger.ts';
 import type { Mismatch } from './match.ts';
-import type { Attempt, Failure, Played, PlayOutcome } from './play.ts';
+import type { Attempt, Failure, Played, PlayOutcome, ThreadRun } from './play.ts';
 import type { ReportContext } from './report.ts';
 import {
   cut,
@@ -20,7 +20,7 @@ import type { FileProblem } from './scenario.ts';
 const VALUE_MAX = 1_200;
 const BODY_MAX = 600;
 const MISMATCHES_MAX = 20;
-const ATTEMPTS_MAX = 12;
+const LINES_MAX = 12;
 /** A value of more lines than this is not put beside the other. */
 const CELL_LINES_MAX = 4;
 const NARROW = 60;
@@ -53,7 +53,8 @@ export function storyOf(played: Played, telling: Telling): string {
   if (outcome !== 'skipped') {
     const telled = { ...telling, columns: width };
     if (failure) blocks.push(mismatchesTold(failure.mismatches, telled));
-    blocks.push(attemptsTold(played.attempts, width));
+    blocks.push(attemptsTold(played.attempts, width), threadRunsTold(played.threadRuns, width));
+    blocks.push((played.unstruck ?? []).map((fault) => flat(`${fault} never struck`)));
     blocks.push(requestTold(played, width), rulesTold(played, telled));
     blocks.push([`play it again: ${telling.again(played)}`]);
   }
@@ -172,6 +173,7 @@ function below(cells: readonly string[], width: number, paints: readonly Paint[]
   );
 }
 
+const FROM_START = "(times count from the scenario's start)";
 const NEXT: Record<string, string> = {
   complete: 'the run is completed',
   retry: 'tried again later',
@@ -182,18 +184,39 @@ const NEXT: Record<string, string> = {
 export function attemptsTold(
   attempts: readonly Attempt[],
   width: number,
-  max = ATTEMPTS_MAX,
+  max = LINES_MAX,
 ): string[] {
-  if (attempts.length === 0) return [];
-  const kept = attempts.length > max ? attempts.slice(1 - max) : attempts;
   const heads = ['routine', 'attempt', 'gave', 'at', 'what followed'];
-  const rows = kept.map(({ routine, number, gave, at, next }) =>
-    [routine, String(number), gave, at, NEXT[next] ?? next].map(flat),
-  );
+  const rows = attempts.map(({ routine, number, gave, at, next }) => [
+    routine,
+    String(number),
+    gave,
+    at,
+    NEXT[next] ?? next,
+  ]);
+  return tableTold(`The agent was called ${FROM_START}:`, heads, rows, width, max);
+}
+
+/** Every thread run in a line, the last ones where they are many. */
+function threadRunsTold(runs: readonly ThreadRun[], width: number): string[] {
+  const rows = runs.map(({ id, thread, statuses }) => [id, thread, statuses]);
+  const heads = ['run', 'thread', 'statuses'];
+  return tableTold(`The thread runs ${FROM_START}:`, heads, rows, width, LINES_MAX);
+}
+
+function tableTold(
+  title: string,
+  heads: readonly string[],
+  all: readonly (readonly string[])[],
+  width: number,
+  max: number,
+): string[] {
+  if (all.length === 0) return [];
+  const rows = (all.length > max ? all.slice(1 - max) : all).map((cells) => cells.map(flat));
   const widths = widthsFor([heads, ...rows], width);
-  const left = attempts.length - kept.length;
+  const left = all.length - rows.length;
   return [
-    "The agent was called (times count from the scenario's start):",
+    title,
     ...row(heads, widths),
     ...(left > 0 ? [`… ${left} earlier`] : []),
     ...rows.flatMap((cells) => row(cells, widths)),

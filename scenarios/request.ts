@@ -2,7 +2,7 @@
 import { parseDuration } from '../contracts/duration.ts';
 import { type Control, controlCall, type Sent } from '../contracts/target.ts';
 import { type Frame, fillAll, fillIn } from './slot.ts';
-import { isMethod, type Step, wordOf } from './step.ts';
+import { isMethod, namedBy, type Step, wordOf } from './step.ts';
 
 export interface Asking {
   frame: Frame;
@@ -80,7 +80,7 @@ function controlRequest(word: string, step: Step, asking: Asking): Sent {
   const call = controlCall(word);
   if (!call) throw new Error(`there is no control call "${word}"`);
   const value = fillAll(step[word], asking.frame);
-  const { params, rest } = controlInput(call.path, word, value, asking.frame);
+  const { params, rest } = controlInput(word, value, asking.frame);
   const asked = rest === null || rest === undefined ? undefined : rest;
   const isRead = call.method === 'GET';
   const sent = asking.control.request(word, {
@@ -94,7 +94,6 @@ function controlRequest(word: string, step: Step, asking: Asking): Sent {
 
 /** The short forms of a control word's value; what names a thing in the path leaves the body. */
 function controlInput(
-  path: string,
   word: string,
   value: unknown,
   frame: Frame,
@@ -102,14 +101,14 @@ function controlInput(
   if (word === 'advance' && typeof value === 'string')
     return { params: {}, rest: advanceBody(value, frame) };
   if (word === 'faults' && Array.isArray(value)) return { params: {}, rest: { faults: value } };
-  const name = [...path.matchAll(/\{(\w+)\}/g)].map(([, one]) => one).find((one) => one !== 'p');
-  if (name === undefined) return { params: {}, rest: value };
+  const named = namedBy(word);
+  if (named === undefined) return { params: {}, rest: value };
+  const { field, param } = named;
   if (typeof value !== 'object' || value === null)
-    return { params: { [name]: String(value) }, rest: undefined };
-  const short = name.replace(/_(?:name|id)$/, '');
-  const { [short]: named, ...rest } = value as Record<string, unknown>;
+    return { params: { [param]: String(value) }, rest: undefined };
+  const { [field]: name, ...rest } = value as Record<string, unknown>;
   const empty = Object.keys(rest).length === 0;
-  return { params: { [name]: String(named) }, rest: empty ? undefined : rest };
+  return { params: { [param]: String(name) }, rest: empty ? undefined : rest };
 }
 
 function advanceBody(text: string, frame: Frame): unknown {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type Document, LineCounter, parseDocument } from 'yaml';
 import { readConfigured } from '../contracts/configuration.ts';
-import type { ConfiguredAgent } from '../contracts/configured.ts';
+import type { Configured } from '../contracts/configured.ts';
 import { formProblems, meaningProblems, START } from './check.ts';
 import type { Key } from './match.ts';
 import { type Place, placeIn } from './place.ts';
@@ -26,7 +26,8 @@ export interface Scenario {
   profile: string | undefined;
   switches: Record<string, string>;
   settings: Record<string, string | number>;
-  agents: Record<string, ConfiguredAgent>;
+  agents: Configured['agents'];
+  assistants: Configured['assistants'];
   faults: readonly unknown[] | undefined;
   steps: readonly Step[];
   /** Line and column, from 1, of the value at a path, or of the nearest one around it. */
@@ -92,6 +93,7 @@ export function parseScenario(text: string, file: string): Scenario {
   const found = meaningProblems(fields).map(({ path, message }) => problem(path, message));
   if (found.length > 0) throw new BadScenario(found);
   const name = basename(file, '.yaml');
+  const { agents, assistants } = readConfigured(fields).configured;
   return {
     file,
     name,
@@ -104,7 +106,8 @@ export function parseScenario(text: string, file: string): Scenario {
     profile: fields.profile,
     switches: fields.switches ?? {},
     settings: fields.settings ?? {},
-    agents: readConfigured(fields.agents, undefined).configured.agents,
+    agents,
+    assistants,
     faults: fields.faults,
     steps: fields.steps,
     placeOf,

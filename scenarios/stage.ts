@@ -1,6 +1,7 @@
 /** Where a scenario is played: its projects, made before the first step and gone after the last, and what its journal tells. */
 import {
   ALL_FEATURES,
+  aboutAssistant,
   type ConfiguredCall,
   callsOf,
   placeIn,
@@ -28,6 +29,14 @@ export interface Attempt {
   gave: string;
   at: string;
   next: string;
+}
+
+/** A thread run, and when it came to each of its statuses, as the journal tells it. */
+export interface ThreadRun {
+  id: string;
+  thread: string;
+  /** `queued +0s, in_progress +0.5s`. */
+  statuses: string;
 }
 
 export interface Stage {
@@ -99,20 +108,33 @@ async function makeProject(stage: Stage, name: string): Promise<void> {
     throw refused(made, [made.text.includes('setting') ? 'settings' : 'switches']);
 }
 
-/** By the calls that foundrite.yaml stands for; what is refused is told at its place. */
+interface Made {
+  id?: string;
+  version?: string;
+  error?: { param?: string };
+}
+
+/** By the calls that foundrite.yaml stands for; what is refused is told at its place. An assistant's id is kept under its key. */
 async function makeAgents(stage: Stage): Promise<void> {
-  const { agents } = stage.scenario;
+  const { agents, assistants } = stage.scenario;
+  const { captures } = stage.asking.frame;
   const versions = new Map<string, (string | undefined)[]>();
-  for (const call of callsOf({ agents, routines: {} })) {
+  for (const call of callsOf({ agents, assistants, routines: {} })) {
+    const { assistant } = call;
     const name = call.params.agent_name ?? '';
     const numbers = versions.get(name) ?? [];
-    const answer = await stage.call(sentFor(stage, routedTo(call, numbers)));
-    const body = answer.body as { version?: string; error?: { param?: string } } | undefined;
+    const sent =
+      assistant === undefined
+        ? routedTo(call, numbers)
+        : aboutAssistant(call, String(captures.get(assistant)));
+    const answer = await stage.call(sentFor(stage, sent));
+    const body = answer.body as Made | undefined;
     if (answer.status >= 300) {
       const place = placeIn(call, body?.error?.param ?? undefined);
-      throw refused(answer, pathIn({ agents }, place));
+      throw refused(answer, pathIn({ agents, assistants }, place));
     }
     if (call.place !== undefined) versions.set(name, [...numbers, body?.version]);
+    if (call.operation === 'createAssistant') captures.set(assistant ?? '', body?.id);
   }
 }
 
@@ -145,6 +167,7 @@ interface Line {
 /** What the journal tells at the end. */
 export interface Told {
   attempts: Attempt[];
+  threadRuns: ThreadRun[];
   /** How far the world's clock went. */
   worldMs: number;
   /** A due item that the emulator set aside. */
@@ -154,11 +177,12 @@ export interface Told {
 const LINES_MAX = 10_000;
 
 export async function readEnd(stage: Stage): Promise<Told> {
-  const query = { kind: 'attempt,stuck', limit: LINES_MAX };
+  const query = { kind: 'attempt,stuck,transition', limit: LINES_MAX };
   const { body, now } = await ask(stage, 'journal', stage.project, { query });
   const { entries = [] } = (body ?? {}) as { entries?: Line[] };
   const stuck = entries.find(({ kind }) => kind === 'stuck');
   const { now: start } = stage.scenario;
+  const after = ({ at }: Line) => `+${showDuration(Date.parse(at) - start)}`;
   return {
     attempts: entries
       .filter(({ kind }) => kind === 'attempt')
@@ -167,12 +191,35 @@ export async function readEnd(stage: Stage): Promise<Told> {
         run: String(line.run),
         number: Number(line.attempt),
         gave: String(line.status ?? line.outcome),
-        at: `+${showDuration(Date.parse(line.at) - start)}`,
+        at: after(line),
         next: String(line.next),
       })),
+    threadRuns: threadRunsIn(entries, after),
     worldMs: now === undefined ? 0 : now - start,
     ...(stuck ? { stuck: `the emulator set a due item aside: ${shown(stuck)}` } : {}),
   };
+}
+
+function threadRunsIn(lines: readonly Line[], after: (line: Line) => string): ThreadRun[] {
+  const runs = new Map<string, ThreadRun>();
+  for (const line of lines) {
+    if (line.kind !== 'transition' || line.of !== 'thread_run') continue;
+    const id = String(line.run);
+    const said = runs.get(id);
+    const status = `${String(line.to)} ${after(line)}`;
+    const statuses = said ? `${said.statuses}, ${status}` : status;
+    runs.set(id, { id, thread: String(line.thread), statuses });
+  }
+  return [...runs.values()];
+}
+
+/** Of the fault plan, the entries that have not struck: by place and by whom they are for. */
+export async function unstruckFaults(stage: Stage): Promise<string[]> {
+  const { body } = await ask(stage, 'plan', stage.project);
+  const { faults = [] } = (body ?? {}) as { faults?: { entry: Step; fired: number }[] };
+  return faults.flatMap(({ entry, fired }, index) =>
+    fired > 0 ? [] : [`faults[${index}] (${String(entry.agent ?? entry.operation ?? entry.of)})`],
+  );
 }
 
 /** The canonical journal's hash; none where requests arrived during an advance, whose order is chance. */

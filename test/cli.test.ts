@@ -530,6 +530,7 @@ test.each([
   ['a: 1\n---\nb: 2', /wrong\.yaml:3:1: a configuration is one document/],
   ['seed: 7\nrate: fast', /wrong\.yaml:2:1: rate is "fast": write one of 0, 1\.$/],
   ['agents: []', /wrong\.yaml:1:1: agents is a mapping/],
+  ['assistants: []', /wrong\.yaml:1:1: assistants is a mapping/],
   ['faults: {}', /wrong\.yaml:1:1: faults is a list/],
   ['a: *b', /wrong\.yaml:1:1: Unresolved alias/],
 ])('a foundrite.yaml with %j is refused', async (text, message) => {

@@ -221,6 +221,7 @@ test('--print-config says each value and where it is from, keeps a secret, and s
     'seed: file\nagents:\n  digest: { reply: { kind: forward, url: "http://me:hush@127.0.0.1:9/" } }\n' +
       '  keyed: { reply: { url: "http://127.0.0.1:9/a?key=hush", kind: forward } }\n' +
       '  plain: { reply: { kind: forward, url: "http://127.0.0.1:9/" } }\n' +
+      'assistants:\n  clerk: { id: asst_1, reply: { kind: model, url: "http://127.0.0.1:9/", api_key: hush } }\n' +
       'routines:\n  daily:\n    triggers: { m: { type: schedule, cron_expression: 0 7 * * *, time_zone: UTC } }\n' +
       '    action: { type: invoke_agent_responses_api, agent_name: digest }\n',
   );
@@ -241,6 +242,7 @@ test('--print-config says each value and where it is from, keeps a secret, and s
     `data_dir: ${join(home, 'd')}  # --data-dir`,
     '# control_token: (not shown)  # FOUNDRITE_CONTROL_TOKEN',
     '# agents in foundrite.yaml',
+    '# assistants in foundrite.yaml',
     '# routines in foundrite.yaml',
     'watch: false  # default',
     '# not set: now, cert, key, ready_file, cors, journal_max',
@@ -252,6 +254,12 @@ test('--print-config says each value and where it is from, keeps a secret, and s
     digest: { reply: { kind: 'forward' } },
     keyed: { reply: { kind: 'forward' } },
     plain: { reply: { kind: 'forward', url: 'http://127.0.0.1:9/' } },
+  });
+  expect(parse(stdout).assistants).toEqual({
+    clerk: {
+      id: 'asst_1',
+      reply: { kind: 'model', url: 'http://127.0.0.1:9/', api_key: 'not-shown' },
+    },
   });
   expect(stdout).not.toContain('keep_azure_env');
 

@@ -8,12 +8,25 @@ import { canonicalLines } from '../emulator/api/journal.ts';
 import { createEmulator, type EmulatorOptions, OptionError } from '../emulator/emulator.ts';
 import { replayJournal } from '../emulator/replay.ts';
 import { HOSTED } from '../emulator/vitest.ts';
-import { openFoundry, START, test } from './fixture.ts';
+import { type Foundry, openFoundry, START, test } from './fixture.ts';
 
 const DAILY = {
   triggers: { morning: { type: 'schedule', cron_expression: '0 7 * * *', time_zone: 'UTC' } },
   action: { type: 'invoke_agent_responses_api', agent_name: 'digest' },
 };
+
+const SAYS_DONE = { kind: 'script', turns: [{ text: 'done' }] };
+
+/** A run of an assistant that was told hello, and the text of its message. */
+async function answered(foundry: Foundry, assistant_id: string) {
+  const thread = { messages: [{ role: 'user', content: 'hello' }] };
+  const { body } = await foundry.post('/threads/runs', { assistant_id, thread });
+  await foundry.advance('idle');
+  const path = `/threads/${body.thread_id}`;
+  const run = (await foundry.get(`${path}/runs/${body.id}`)).body;
+  const { data } = (await foundry.get(`${path}/messages?limit=1`)).body;
+  return { run, text: data[0].content[0].text.value as string };
+}
 
 /** Every problem that an emulator has with such options. */
 function problems(options: EmulatorOptions): string[] {
@@ -80,6 +93,57 @@ describe('a new world', () => {
       '200 @25201s complete',
     ]);
     expect(await foundry.runs('paused')).toEqual([]);
+  });
+
+  test('has the assistants of the configuration, under ids that stay', async () => {
+    const options: EmulatorOptions = {
+      seed: 'ids',
+      agents: {},
+      assistants: {
+        helper: { model: 'gpt-4.1', instructions: 'Be brief.', metadata: { team: 'a' } },
+        'the clerk': { name: null, id: 'asst_Clerk1', reply: SAYS_DONE },
+        plain: null,
+      },
+    };
+    const foundry = openFoundry(options);
+    const { helper, plain } = foundry.assistants;
+
+    expect((await foundry.get('/assistants?order=asc')).body.data).toMatchObject([
+      { id: helper, name: 'helper', model: 'gpt-4.1', instructions: 'Be brief.' },
+      { id: 'asst_Clerk1', name: null, model: 'gpt-4.1-mini' },
+      { id: plain, name: 'plain', model: 'gpt-4.1-mini' },
+    ]);
+    expect(helper).toMatch(/^asst_[0-9a-z]{24}$/);
+    expect(foundry.assistants).toEqual({ helper, plain, 'the clerk': 'asst_Clerk1' });
+    expect(openFoundry(options).assistants).toEqual(foundry.assistants);
+    expect(openFoundry({ ...options, seed: 'other' }).assistants.helper).not.toBe(helper);
+
+    await foundry.delete(`/assistants/${helper}`);
+    await foundry.delete('/assistants/asst_Clerk1');
+    await foundry.call('reset');
+
+    const { run } = await answered(foundry, 'asst_Clerk1');
+    expect(run).toMatchObject({ assistant_id: 'asst_Clerk1', status: 'completed' });
+    expect((await foundry.get(`/assistants/${helper}`)).body.metadata).toEqual({ team: 'a' });
+    const lines = canonicalLines(foundry.project);
+    expect(await replayJournal(lines)).toEqual(lines);
+  });
+
+  test('named local has a demo assistant, but where another takes its place', async () => {
+    const id = 'asst_DemoAssistant00000000001';
+    const names = async (options: EmulatorOptions) => {
+      const local = openFoundry(options).in('local');
+      const { data } = (await local.get('/assistants')).body;
+      expect(local.assistants).toEqual(
+        Object.fromEntries(data.map((one: { id: string; name: string }) => [one.name, one.id])),
+      );
+      return data.map((one: { name: string }) => one.name);
+    };
+
+    expect(await names({})).toEqual(['demo-assistant']);
+    expect(await names({ empty: true })).toEqual([]);
+    expect(await names({ assistants: { own: { id } } })).toEqual(['own']);
+    expect(await names({ assistants: { 'demo-assistant': {} } })).toEqual(['demo-assistant']);
   });
 
   test('is made the same by reset and by replay', async () => {
@@ -233,6 +297,34 @@ describe('a configuration', () => {
       { agents: { a: { reply: { kind: 'forward', url: 'http://:' } } } },
       'agents.a.reply.url is "http://:"',
     ],
+    [{ assistants: [] as never }, 'assistants is []; write a mapping'],
+    [{ assistants: { a: 7 } }, 'assistants.a is 7; write a mapping'],
+    [
+      { assistants: { a: { modle: 'm' } } },
+      'assistants.a.modle is no key of an assistant; it has ',
+    ],
+    [{ assistants: { a: { model: 7 } } }, 'assistants.a.model is 7'],
+    [{ assistants: { a: { tools: [{ type: 7 }] } } }, 'assistants.a.tools[0].type'],
+    [{ assistants: { a: { temperature: 3 } } }, 'assistants.a.temperature is 3'],
+    [{ assistants: { a: { id: 'helper' } } }, 'assistants.a.id is "helper"; write asst_ and '],
+    [{ assistants: { a: { id: 'asst_a b' } } }, 'assistants.a.id is "asst_a b"; write asst_ and '],
+    [
+      { assistants: { a: { id: 'asst_1' }, b: { id: 'asst_1' } } },
+      'assistants.b.id is "asst_1", the id of assistants.a; write another.',
+    ],
+    [{ assistants: { a: { reply: 'shout' } } }, 'assistants.a.reply.kind'],
+    [
+      { assistants: { a: { reply: { kind: 'script', turns: [{ txt: 'x' }] } } } },
+      'assistants.a.reply.turns[0]',
+    ],
+    [
+      { assistants: { a: { reply: { kind: 'forward', url: 'http://127.0.0.1:1' } } } },
+      'assistants.a.reply.kind cannot be "forward"',
+    ],
+    ...(['agents', 'assistants', 'routines'] as const).map((key): [object, string] => [
+      { [key]: JSON.parse('{ "__proto__": { "model": "m" } }') },
+      `${key}.__proto__ cannot be a name; write another.`,
+    ]),
     [{ routines: { r: 7 } }, 'routines.r is 7; write a mapping'],
     [{ routines: { r: {} } }, 'routines.r.triggers must be provided'],
     [
@@ -416,6 +508,83 @@ describe('a changed configuration', () => {
     expect(await change(2, 3)).toEqual(['agents.digest (its rules for 1, 2 go to versions 1, 4)']);
     expect(await routed()).toBe('a b');
     expect((await foundry.get('/agents/digest')).body.versions.latest.definition.image).toBe('b');
+    const lines = canonicalLines(foundry.project);
+    expect(await replayJournal(lines)).toEqual(lines);
+  });
+
+  test('changes its assistants under their ids', async () => {
+    const first: EmulatorOptions = {
+      assistants: {
+        helper: {
+          instructions: 'Be brief.',
+          tools: [{ type: 'code_interpreter' }],
+          reply: SAYS_DONE,
+        },
+        fixed: { id: 'asst_1' },
+        old: { reply: SAYS_DONE },
+      },
+    };
+    const next: EmulatorOptions = {
+      assistants: {
+        helper: { model: 'gpt-4.1' },
+        fixed: { id: 'asst_2', reply: SAYS_DONE },
+        new: { id: 'asst_3', reply: SAYS_DONE },
+      },
+    };
+    const foundry = openFoundry(first);
+    const { helper, old } = foundry.assistants;
+    await foundry.post(`/assistants/${helper}`, { description: 'of a client' });
+    expect((await answered(foundry, String(helper))).text).toBe('done');
+
+    const applied = await reconfigure(foundry.emulator, first, next);
+
+    expect(applied).toMatchObject({
+      changed: [
+        'assistants.fixed',
+        'assistants.old (deleted)',
+        'assistants.helper',
+        'assistants.new',
+      ],
+      left: [],
+      refused: [],
+    });
+    expect((await foundry.get(`/assistants/${helper}`)).body).toMatchObject({
+      model: 'gpt-4.1',
+      instructions: null,
+      tools: [],
+      description: 'of a client',
+    });
+    for (const gone of [old, 'asst_1'])
+      expect((await foundry.get(`/assistants/${gone}`)).status).toBe(404);
+    expect((await foundry.get('/assistants/asst_2')).body.name).toBe('fixed');
+    expect((await answered(foundry, String(helper))).text).toBe('hello');
+    expect((await answered(foundry, 'asst_3')).text).toBe('done');
+    const lines = canonicalLines(foundry.project);
+    expect(await replayJournal(lines)).toEqual(lines);
+  });
+
+  test('makes an assistant again that is gone, and lets one be that is there', async () => {
+    const first: EmulatorOptions = { assistants: { a: { id: 'asst_1' }, b: { id: 'asst_2' } } };
+    const next: EmulatorOptions = { assistants: { a: { id: 'asst_1', reply: SAYS_DONE } } };
+    const last: EmulatorOptions = { assistants: { a: { id: 'asst_1', model: 'm' } } };
+    const foundry = openFoundry(first);
+    for (const id of ['asst_1', 'asst_2']) await foundry.delete(`/assistants/${id}`);
+    const change = async (before: EmulatorOptions, after: EmulatorOptions) => {
+      const { changed, refused } = await reconfigure(foundry.emulator, before, after);
+      expect(refused).toEqual([]);
+      return changed;
+    };
+
+    expect(await change(first, next)).toEqual(['assistants.a']);
+    expect((await answered(foundry, 'asst_1')).text).toBe('done');
+    expect(await change({}, next)).toEqual(['assistants.a']);
+    expect(await change(next, {})).toEqual(['assistants.a (deleted)']);
+    expect(await change({}, last)).toEqual(['assistants.a']);
+    expect((await answered(foundry, 'asst_1')).text).toBe('hello');
+
+    expect((await foundry.get('/assistants')).body.data).toMatchObject([
+      { id: 'asst_1', model: 'm' },
+    ]);
     const lines = canonicalLines(foundry.project);
     expect(await replayJournal(lines)).toEqual(lines);
   });

@@ -1,17 +1,28 @@
 /**
  * The ledger leaves nothing out: `coverage.yaml` lists whatever the pages say that the emulator comes from, and which rules state
  * it. Two copies of the how-to page of routines are seeds, 000 and 001, of which 000 says little that 001 does not; 002 is the
- * reference of creating an agent, and 003 the how-to page of hosted agents.
+ * reference of creating an agent, 003 the how-to page of hosted agents, and 004 the page of a scheduler's job. `threads` is the table of
+ * transitions in contract/threads.md.
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { rule } from '../contracts/ledger.ts';
+import { THREAD_RUN_TRANSITIONS } from '../emulator/lifecycle.ts';
 import { HEADING, linesOf, referenceUnitsOf } from './seed-fields.ts';
+import { jobUnitsOf, readTransitions, transitionsOf, transitionUnitsOf } from './seed-job.ts';
 import { hashOf, LABEL, plain, readSeed, TITLE, type Unit, unitsOf } from './seed-units.ts';
 
-const SEEDS = ['001', '000', '002', '003'] as const;
-type Seed = (typeof SEEDS)[number];
+const SPLITS = {
+  '001': unitsOf,
+  '000': unitsOf,
+  '002': referenceUnitsOf,
+  '003': unitsOf,
+  '004': jobUnitsOf,
+  threads: transitionUnitsOf,
+};
+type Page = keyof typeof SPLITS;
+const PAGES = Object.keys(SPLITS) as Page[];
 
 interface Entry {
   /** Its kind, its number in its section and its first words: `sentence 2: You can try`. */
@@ -25,7 +36,7 @@ interface Entry {
 
 type Sections = Record<string, Entry[]>;
 
-type Coverage = Record<Seed, Sections> & {
+type Coverage = Record<Page, Sections> & {
   reasons: Record<string, string>;
   repeated: Record<string, number>;
 };
@@ -49,12 +60,12 @@ function listedOf(sections: Sections): Listed[] {
   );
 }
 
-function ofEach<T>(make: (seed: Seed) => T): Record<Seed, T> {
-  return Object.fromEntries(SEEDS.map((seed) => [seed, make(seed)])) as Record<Seed, T>;
+function ofEach<T>(make: (page: Page) => T): Record<Page, T> {
+  return Object.fromEntries(PAGES.map((page) => [page, make(page)])) as Record<Page, T>;
 }
 
-const listed = ofEach((seed) => listedOf(coverage[seed]));
-const every = SEEDS.flatMap((seed) => listed[seed]);
+const listed = ofEach((page) => listedOf(coverage[page]));
+const every = PAGES.flatMap((page) => listed[page]);
 
 /** Those that are not as they should be, so that a failure names them all at once. */
 function failing(isGood: (each: Listed) => boolean): string[] {
@@ -91,13 +102,13 @@ test('every reason is a sentence and is given by some unit', () => {
   expect(reasonIds.filter((id) => !every.some(({ why }) => why === id))).toEqual([]);
 });
 
-const pages = ofEach(readSeed);
-const areThere = SEEDS.every((seed) => pages[seed] !== undefined);
+const pages = ofEach((page) => (page === 'threads' ? readTransitions() : readSeed(page)));
+const areThere = PAGES.every((page) => pages[page] !== undefined);
 if (!areThere)
-  process.stderr.write('coverage: partly skipped, because the seeds are not in ../shared/seeds.\n');
+  process.stderr.write('coverage: partly skipped, because the pages are not in ../shared.\n');
 
 describe.skipIf(!areThere)('a page', () => {
-  const units = ofEach((seed) => (seed === '002' ? referenceUnitsOf : unitsOf)(pages[seed] ?? ''));
+  const units = ofEach((page) => SPLITS[page](pages[page] ?? ''));
   const textKey = (section: string, hash: string) => `${section} ${hash}`;
   const texts = new Set(listed['001'].map(({ section, hash }) => textKey(section, hash)));
   const isRepeated = ({ section, text }: Unit) => texts.has(textKey(section, hashOf(text)));
@@ -106,38 +117,46 @@ describe.skipIf(!areThere)('a page', () => {
   const keyOf = (section: string, name: string, hash: string) => `${section} › ${name} ${hash}`;
   const pageKey = ({ section, name, text }: Unit) => keyOf(section, name, hashOf(text));
 
-  test.each(SEEDS)('says nothing in seed %s that is not mapped', (seed) => {
+  test.each(PAGES)('says nothing in %s that is not mapped', (page) => {
     const mapped = new Set(
-      listed[seed].map(({ section, name, hash }) => keyOf(section, name, hash)),
+      listed[page].map(({ section, name, hash }) => keyOf(section, name, hash)),
     );
-    const unmapped = own[seed].filter((unit) => !mapped.has(pageKey(unit)));
+    const unmapped = own[page].filter((unit) => !mapped.has(pageKey(unit)));
     const words = ({ text }: Unit) => text.split(' ').slice(0, 8).join(' ');
     expect(unmapped.map((unit) => `${pageKey(unit)} ${words(unit)}`)).toEqual([]);
   });
 
-  test.each(SEEDS)('still says in seed %s all that is mapped, and begins as quoted', (seed) => {
-    const said = new Map(own[seed].map((unit) => [pageKey(unit), plain(unit.text)]));
+  test.each(PAGES)('still says in %s all that is mapped, and begins as quoted', (page) => {
+    const said = new Map(own[page].map((unit) => [pageKey(unit), plain(unit.text)]));
     const isSaid = ({ section, name, hash, quote }: Listed) =>
       said.get(keyOf(section, name, hash))?.startsWith(plain(quote)) === true;
-    const stale = listed[seed].filter((each) => !isSaid(each));
+    const stale = listed[page].filter((each) => !isSaid(each));
     expect(stale.map(({ section, unit, hash }) => `${section} › ${unit} ${hash}`)).toEqual([]);
-    expect(listed[seed], 'nothing is listed twice').toHaveLength(said.size);
+    expect(listed[page], 'nothing is listed twice').toHaveLength(said.size);
   });
 
-  test.each(SEEDS)('has no line in seed %s that the split into units loses', (seed) => {
+  test.each(PAGES)('has no line in %s that the split into units loses', (page) => {
     const words = (text: string) => plain(text).replaceAll(/[-•]/g, '');
-    let kept = units[seed].map(({ text }) => words(text)).join('');
-    const page = pages[seed] ?? '';
-    const lines = seed === '002' ? linesOf(page) : page.split('\n');
+    let kept = units[page].map(({ text }) => words(text)).join('');
+    const text = pages[page] ?? '';
+    const lines = page === '002' ? linesOf(text) : text.split('\n');
     const lost = lines.filter((line) => {
       const isKept = kept.startsWith(words(line));
       if (isKept) kept = kept.slice(words(line).length);
       return !isKept;
     });
-    const sections = coverage[seed === '000' ? '001' : seed];
+    const sections = coverage[page === '000' ? '001' : page];
     const isHeading = (line: string) => line === TITLE || line in sections || HEADING.test(line);
     expect(lost.filter((line) => !isHeading(line) && !LABEL.test(line))).toEqual([]);
     expect(kept).toBe('');
+  });
+
+  test('has the transitions that a run can take, and no others', () => {
+    const told = transitionsOf(pages.threads ?? '').map(([from, to]) => `${from} → ${to}`);
+    const taken = Object.entries(THREAD_RUN_TRANSITIONS).flatMap(([from, next]) =>
+      next.map((to) => `${from} → ${to}`),
+    );
+    expect(told.sort()).toEqual(taken.sort());
   });
 
   test('says in seed 000 what it says in 001, as often as coverage.yaml counts', () => {

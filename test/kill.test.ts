@@ -107,6 +107,14 @@ async function plant(folder: string, client: Client, agent: Agent): Promise<stri
   copyRow(db, 'journal', beyond.seq, {
     data: JSON.stringify({ attempt: 2, outcome: 'timeout', next: 'fail' }),
   });
+  const kept = client.told.flatMap((line) => (line.kind === 'kept' ? [line.path] : []));
+  const [said = ''] = kept.filter((path) => path.includes('/messages/'));
+  const [ran = ''] = kept.filter((path) => path.includes('/runs/'));
+  const idIn = (path: string) => path.slice(path.lastIndexOf('/') + 1);
+  db.prepare('DELETE FROM message WHERE id = ?').run(idIn(said));
+  db.prepare("UPDATE thread_run SET status = 'queued', ended_at = NULL WHERE id = ?").run(
+    idIn(ran),
+  );
   db.close();
 
   const calls = (await agent.calls()).filter(({ id }) => id === called.id).length;
@@ -117,6 +125,12 @@ async function plant(folder: string, client: Client, agent: Agent): Promise<stri
   return [
     `lost: the dispatch ${lost.id} of ${lost.routine}`,
     'lost: a-0 is null, and was told to be planted on',
+    `lost: ${said}`,
+    ...client.told.flatMap((line) => {
+      if (line.kind !== 'kept' || line.path !== ran) return [];
+      if (line.status === undefined) return `stuck: ${ran} is queued`;
+      return `lost: ${ran} is queued, and was told to be ${line.status}`;
+    }),
     `doubled: the firing of each-5 at ${at}`,
     `doubled: the line of the firing ${firing.id}`,
     `doubled: the firing of each-5 in the journal at ${new Date(line.at).toISOString()}`,

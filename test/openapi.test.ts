@@ -112,7 +112,7 @@ test('every operation has an id, a known tag, a rule and the refusals that all m
   expect(new Set(ids).size).toBe(ids.length);
   for (const { operationId, tag, rule, responses } of operations()) {
     expect(tags, operationId).toContain(tag);
-    expect(rule, operationId).toMatch(/^[a-z]+\/[a-z0-9-]+$/);
+    expect(rule, operationId).toMatch(/^[a-z-]+\/[a-z0-9-]+$/);
     expect([...responses.keys()], operationId).toEqual(
       expect.arrayContaining(['400', '401', '404', '421', '429', '500', '501', '4XX', '5XX']),
     );
@@ -125,7 +125,7 @@ test('every rule is an id in words', () => {
     .filter((rule) => typeof rule === 'string');
 
   expect(rules.length).toBeGreaterThan(100);
-  expect(rules.filter((rule) => !/^[a-z]+\/[a-z0-9-]+$/.test(rule))).toEqual([]);
+  expect(rules.filter((rule) => !/^[a-z-]+\/[a-z0-9-]+$/.test(rule))).toEqual([]);
 });
 
 test('schemas of answers are closed, and tie or excuse whatever is not required', () => {
@@ -189,6 +189,7 @@ const OPTIONAL = [
   'Error.details',
   'Error.additionalInfo',
   'Error.debugInfo',
+  'UnauthorizedBody.error',
   'TimerTrigger.time_zone',
   'CustomTrigger.event_name',
   'ResponsesAction.input',
@@ -232,6 +233,17 @@ const OPTIONAL = [
   'RaiConfig.invocations_moderation',
   'AgentEndpoint.protocol_configuration/additionalProperties/properties/enable_m365_public_endpoint',
   'AuthorizationScheme.isolation_key_source',
+  'MessageContentImageFile.image_file/properties/detail',
+  'MessageContentImageUrl.image_url/properties/detail',
+  'UrlCitation.url_citation/properties/title',
+  'UrlCitation.start_index',
+  'UrlCitation.end_index',
+  'FileCitation.start_index',
+  'FileCitation.end_index',
+  'FilePathAnnotation.start_index',
+  'FilePathAnnotation.end_index',
+  'Attachment.file_id',
+  'Attachment.data_source',
   'Session.stopped_at',
   'SessionList.pagination_token',
   'SessionFileList.first_id',
@@ -337,6 +349,13 @@ const REFUSED: [SchemaName, unknown, string, string | RegExp, string][] = [
     'trigger/type-known',
   ],
   [
+    'Reply',
+    'echo',
+    '',
+    /^The body is "echo"; send an object, such as \{"kind":"echo"\} or \{"kind":"script",/,
+    'reply/kind-known',
+  ],
+  [
     'RoutineCreateOrUpdate',
     trigger({}),
     'triggers.morning.type',
@@ -419,7 +438,7 @@ const REFUSED: [SchemaName, unknown, string, string | RegExp, string][] = [
     'AgentVersionCreate',
     { definition: { kind: 'prompt', model: 'm' }, metadata: { ['k'.repeat(65)]: 'v' } },
     'metadata',
-    /has the key "k+…?.*, which is not allowed/,
+    /has the key "k+…?.*, 65 characters; shorten it to 64\./,
     'agent/metadata-limits',
   ],
   ['AdvanceRequest', {}, '', /use one of these forms: \{ by: /, 'clock/advance-by-to-or-until'],
@@ -526,6 +545,15 @@ const ACCEPTED: [SchemaName, unknown][] = [
   ],
   ['Reply', { kind: 'script', turns: [{ accepted: { after: '1m', text: 'done' } }] }],
 ];
+
+test.each(['takes', 'every'])('%s that is a number is told how durations are written', (field) => {
+  const reply = { kind: 'script', turns: [{ text: 'a', [field]: 5 }] };
+
+  expect(parse('AssistantReply', reply)).toMatchObject({
+    param: `turns[0].${field}`,
+    message: `turns[0].${field} is 5; send a string, such as 5s or 1h30m or PT2M.`,
+  });
+});
 
 test.each(ACCEPTED)('%s accepts %j', (schema, value) => {
   expect(parse(schema, value)).toEqual({ kind: 'ok', value });
@@ -814,6 +842,206 @@ const conversation = {
 const item = { id: 'msg_1', type: 'message', role: 'user', content: [] };
 const invocation = { invocation_id: 'inv_1', session_id: 's', status: 'completed', output: 'x' };
 
+const assistant = {
+  id: 'asst_000000000000000000000001',
+  object: 'assistant',
+  created_at: 1_780_297_200,
+  name: 'helper',
+  description: null,
+  model: 'gpt-4.1',
+  instructions: null,
+  tools: [{ type: 'function', function: { name: 'look' } }],
+  top_p: 1,
+  temperature: 1,
+  tool_resources: {},
+  metadata: { team: 'a' },
+  response_format: 'auto',
+};
+const thread = {
+  id: 'thread_000000000000000000000001',
+  object: 'thread',
+  created_at: 1_780_297_200,
+  tool_resources: {},
+  metadata: {},
+};
+const cited = { text: '[1]', start_index: 0, end_index: 3 };
+const message = {
+  id: 'msg_000000000000000000000001',
+  object: 'thread.message',
+  created_at: 1_780_297_200,
+  thread_id: thread.id,
+  status: 'completed',
+  incomplete_details: null,
+  completed_at: 1_780_297_200,
+  incomplete_at: null,
+  role: 'user',
+  content: [
+    {
+      type: 'text',
+      text: {
+        value: 'Look.',
+        annotations: [
+          { type: 'url_citation', ...cited, url_citation: { url: 'https://a', title: 'A' } },
+          { type: 'file_citation', ...cited, file_citation: { file_id: 'file-1', quote: '' } },
+          { type: 'file_path', ...cited, file_path: { file_id: 'file-1' } },
+        ],
+      },
+    },
+    { type: 'image_file', image_file: { file_id: 'file-1', detail: 'low' } },
+    { type: 'image_url', image_url: { url: 'https://a/b.png', detail: 'auto' } },
+  ],
+  assistant_id: null,
+  run_id: null,
+  attachments: [
+    {
+      file_id: 'file-1',
+      data_source: { uri: 'azureml://x', type: 'uri_asset' },
+      tools: [{ type: 'file_search' }],
+    },
+  ],
+  metadata: {},
+};
+const cut = {
+  ...message,
+  status: 'incomplete',
+  incomplete_details: { reason: 'run_cancelled' },
+  completed_at: null,
+  incomplete_at: 1_780_297_200,
+};
+const usage = { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 };
+const call = { id: 'call_000000000000000000000001', type: 'function' };
+const threadRun = {
+  id: 'run_000000000000000000000001',
+  object: 'thread.run',
+  created_at: 1_780_297_200,
+  assistant_id: assistant.id,
+  thread_id: thread.id,
+  status: 'completed',
+  started_at: 1_780_297_200,
+  expires_at: null,
+  cancelled_at: null,
+  failed_at: null,
+  completed_at: 1_780_297_202,
+  required_action: null,
+  last_error: null,
+  model: 'gpt-4.1',
+  instructions: '',
+  tools: [],
+  tool_resources: {},
+  metadata: {},
+  temperature: 1,
+  top_p: 1,
+  max_completion_tokens: null,
+  max_prompt_tokens: null,
+  truncation_strategy: { type: 'auto', last_messages: null },
+  incomplete_details: null,
+  usage,
+  response_format: 'auto',
+  tool_choice: 'auto',
+  parallel_tool_calls: true,
+};
+const going = { ...threadRun, completed_at: null, usage: null, expires_at: 1_780_297_800 };
+const threadRuns = [
+  threadRun,
+  { ...going, status: 'queued', started_at: null },
+  {
+    ...going,
+    status: 'requires_action',
+    required_action: {
+      type: 'submit_tool_outputs',
+      submit_tool_outputs: {
+        tool_calls: [{ ...call, function: { name: 'look', arguments: '{}' } }],
+      },
+    },
+  },
+  { ...going, status: 'cancelled', expires_at: null, cancelled_at: 1_780_297_201 },
+  {
+    ...going,
+    status: 'failed',
+    expires_at: null,
+    failed_at: 1_780_297_201,
+    last_error: { code: 'server_error', message: 'm' },
+  },
+  {
+    ...threadRun,
+    status: 'incomplete',
+    incomplete_details: { reason: 'max_completion_tokens' },
+  },
+  { ...going, status: 'expired' },
+];
+const step = {
+  id: 'step_000000000000000000000001',
+  object: 'thread.run.step',
+  created_at: 1_780_297_200,
+  assistant_id: assistant.id,
+  thread_id: thread.id,
+  run_id: threadRun.id,
+  type: 'message_creation',
+  status: 'completed',
+  step_details: { type: 'message_creation', message_creation: { message_id: message.id } },
+  last_error: null,
+  expired_at: null,
+  completed_at: 1_780_297_202,
+  cancelled_at: null,
+  failed_at: null,
+  usage,
+  metadata: {},
+};
+const steps = [
+  step,
+  {
+    ...step,
+    type: 'tool_calls',
+    status: 'failed',
+    completed_at: null,
+    failed_at: 1_780_297_202,
+    last_error: { code: 'server_error', message: 'm' },
+    usage: null,
+    step_details: {
+      type: 'tool_calls',
+      tool_calls: [{ ...call, function: { name: 'look', arguments: '{}', output: null } }],
+    },
+  },
+  { ...step, status: 'cancelled', completed_at: null, cancelled_at: 1_780_297_202 },
+  { ...step, status: 'expired', completed_at: null, expired_at: 1_780_297_202 },
+];
+
+function threadAnswers(): [string, number, unknown][] {
+  const project = '/api/projects/local';
+  const one = `${project}/assistants/${assistant.id}`;
+  const on = `${project}/threads/${thread.id}`;
+  const run = `${on}/runs/${threadRun.id}`;
+  const deleted = (object: string, { id }: { id: string }) => ({ id, object, deleted: true });
+  return [
+    [`POST ${project}/assistants`, 200, assistant],
+    [`GET ${project}/assistants`, 200, listed(assistant)],
+    [`GET ${one}`, 200, assistant],
+    [`POST ${one}`, 200, { ...assistant, response_format: { type: 'text' } }],
+    [`POST ${one}`, 404, { error: { ...errorOf('x').error, code: null } }],
+    [`DELETE ${one}`, 200, deleted('assistant.deleted', assistant)],
+    [`POST ${project}/threads`, 200, thread],
+    [`GET ${project}/threads`, 200, listed(thread)],
+    [`GET ${on}`, 200, thread],
+    [`POST ${on}`, 200, thread],
+    [`DELETE ${on}`, 200, deleted('thread.deleted', thread)],
+    [`POST ${on}/messages`, 200, message],
+    [`GET ${on}/messages`, 200, listed(message)],
+    [`GET ${on}/messages/${message.id}`, 200, cut],
+    [`POST ${on}/messages/${message.id}`, 200, message],
+    [`DELETE ${on}/messages/${message.id}`, 200, deleted('thread.message.deleted', message)],
+    [`POST ${project}/threads/runs`, 200, threadRun],
+    [`POST ${on}/runs`, 200, threadRun],
+    [`GET ${on}/runs`, 200, listed(threadRun)],
+    ...threadRuns.map((each): [string, number, unknown] => [`GET ${run}`, 200, each]),
+    [`POST ${run}`, 200, threadRun],
+    [`POST ${run}/cancel`, 200, { ...going, status: 'cancelling' }],
+    [`POST ${run}/submit_tool_outputs`, 200, threadRun],
+    [`GET ${run}/steps`, 200, listed(step)],
+    ...steps.map((each): [string, number, unknown] => [`GET ${run}/steps/${step.id}`, 200, each]),
+    [`POST ${P}/runs/${threadRun.id}:step`, 200, threadRun],
+  ];
+}
+
 function listed(one: { id: string }): unknown {
   return { object: 'list', data: [one], first_id: one.id, last_id: one.id, has_more: false };
 }
@@ -978,6 +1206,7 @@ const ANSWERS: [string, number, unknown][] = [
   ['POST /openai/v1/responses', 200, response],
   ['GET /openai/v1/responses', 200, listed(response)],
   ['GET /openai/v1/conversations', 200, listed(conversation)],
+  ...threadAnswers(),
   [`GET ${A}/endpoint/protocols/invocations/inv_1`, 200, invocation],
   [`POST ${A}/endpoint/protocols/invocations/inv_1/cancel`, 200, invocation],
   [`GET ${A}/endpoint/protocols/invocations/docs/openapi.json`, 200, { openapi: '3.1.0' }],

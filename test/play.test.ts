@@ -82,6 +82,29 @@ describe('a play', () => {
     ]);
   });
 
+  test('tells the thread runs of one that failed, and the faults that never struck', async () => {
+    const entry = (agent: string) =>
+      `{ at: transition, of: thread_run, agent: ${agent}, from: in_progress, to: failed }`;
+    const steps = `  - POST: /threads/runs
+    body: { assistant_id: "{{helper}}" }
+    200: { id: <string as run> }
+  - advance: 2s
+    stopped: { reason: wall }
+`;
+    const head = `assistants: { helper: {} }\nfaults: [${entry('helper')}, ${entry('hlper')}]`;
+
+    const played = await play(scenario(steps, head), target());
+
+    expect(played.threadRuns).toEqual([
+      {
+        id: expect.stringMatching(/^run_/),
+        thread: expect.stringMatching(/^thread_/),
+        statuses: 'queued +0s, in_progress +0.5s, failed +2s',
+      },
+    ]);
+    expect(played.unstruck).toEqual(['faults[1] (hlper)']);
+  });
+
   test.for<[string, string, string]>([
     ['a status', '  - GET: /routines/r\n    200: {}\n', '6:5 status: 200, not 404 {"error"'],
     [
@@ -112,6 +135,19 @@ describe('a play', () => {
     ],
   ])('fails where %s is not as expected', async ([, steps, said]) => {
     expect((await outcomeOf(steps)).slice(0, said.length)).toBe(said);
+  });
+
+  test('makes its assistants first, and knows them by their ids', async () => {
+    const assistants = 'assistants: { helper: { instructions: "In {{project}}." }, mute: }';
+    const steps = `  - GET: /assistants/{{helper}}
+    200: { id: "</^asst_/>", name: helper, instructions: "In play-x.", model: gpt-4.1-mini }
+  - GET: /assistants?order=asc
+    200: { data: [{ id: "{{helper}}" }, { id: "{{mute}}" }] }
+`;
+    const bad = 'assistants:\n  mute:\n  helper:\n    tools: [{ type: 7 }]';
+
+    expect(await outcomeOf(steps, assistants)).toBe('passed');
+    expect(await outcomeOf(steps, bad)).toMatch(/^7:15 setup: 2xx, not 400 .*tools\[0\]\.type/);
   });
 
   test('tells a setup that is refused', async () => {

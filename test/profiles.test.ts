@@ -595,6 +595,16 @@ const TABLE: Record<string, [Probe, Record<string, unknown>]> = {
     },
     { 404: 404, 400: 400 },
   ],
+  unauthorized_body: [
+    async (foundry) => {
+      const refused = await foundry.emulator.fetch(
+        new Request('http://localhost/api/projects/tests/threads', { headers: { 'api-key': 'k' } }),
+      );
+      const body = (await refused.json()) as object;
+      return [refused.status, Object.keys(body).sort()];
+    },
+    { hybrid: [401, ['error', 'message', 'statusCode']], flat: [401, ['message', 'statusCode']] },
+  ],
   openai_v1_api_version: [
     async (foundry) => {
       const body = { input: 'x', model: 'm' };

@@ -13,6 +13,7 @@ import {
   test,
 } from './fixture.ts';
 import { walkAgents } from './walk-agents.ts';
+import { walkThreads } from './walk-threads.ts';
 
 const RESPONSES = '/endpoint/protocols/openai/responses';
 
@@ -21,6 +22,7 @@ async function walk(foundry: Foundry): Promise<void> {
   await agents(foundry);
   await routines(foundry);
   await walkAgents(foundry);
+  await walkThreads(foundry);
   await control(foundry);
   await refusals(foundry);
 }
@@ -217,7 +219,7 @@ test('a recorded answer says its instant, and a refusal its rule', async () => {
     if (path.startsWith('/_emulator/identity') || headers.has('x-foundrite-body-by')) continue;
     if (!headers.has('x-foundrite-now')) silent.push(`${label} has no x-foundrite-now`);
     const rule = headers.get('x-foundrite-rule') ?? '';
-    if (status >= 400 && !/^[a-z]+\/[a-z0-9-]+$/.test(rule)) silent.push(`${label} has no rule`);
+    if (status >= 400 && !/^[a-z-]+\/[a-z0-9-]+$/.test(rule)) silent.push(`${label} has no rule`);
   }
   expect(silent).toEqual([]);
 });

@@ -221,6 +221,38 @@ describe('replay', () => {
     expect(await replayJournal(lines)).toEqual(lines);
   });
 
+  it('of real calls side by side, of which one is withdrawn, gives the same journal', async () => {
+    const held: (() => void)[] = [];
+    const agent = createServer((_, response) => {
+      if (held.push(() => response.end('{}')) > 3) response.end('{}');
+    });
+    await new Promise<void>((resolve) => agent.listen(0, '127.0.0.1', resolve));
+    cleanups.push(() => void agent.close());
+    cleanups.push(() => agent.closeAllConnections());
+    const url = `http://127.0.0.1:${(agent.address() as AddressInfo).port}`;
+    const agents = { far: { kind: 'prompt', reply: { kind: 'forward', url } } } as const;
+    const world = inProcess({ ...OPTIONS, agents, switches: { on_delete: 'cancel' } });
+    const routine = (agent_name: string) =>
+      every('0 0 * * *', { action: { type: 'invoke_agent_responses_api', agent_name } });
+    for (const name of ['gone', 'one', 'two'])
+      await world.ask('PUT', `${ROUTINES}/${name}`, routine('far'));
+    await world.ask('PUT', `${ROUTINES}/here`, routine('demo-agent'));
+    for (const name of ['gone', 'one', 'two', 'here'])
+      await world.ask('POST', `${ROUTINES}/${name}:dispatch_async`);
+    const advance = world.ask('POST', `${CONTROL}/clock:advance`, { by: '1s' });
+    await expect.poll(() => held.length).toBe(3);
+
+    await world.ask('DELETE', `${ROUTINES}/gone`);
+    for (const answer of held.slice(1)) answer();
+    await advance;
+    await world.ask('POST', `${ROUTINES}/one:dispatch_async`);
+    await world.ask('POST', `${CONTROL}/clock:advance`, { by: '1m' });
+
+    const lines = world.lines();
+    expect(lines.filter((line) => line.includes('"outcome","routine"'))).toHaveLength(3);
+    expect(await replayJournal(lines)).toEqual(lines);
+  });
+
   it('of answers from a real agent, whole, streamed and too long for the journal, keeps what they left', async () => {
     const answer = (id: string, text: string) => ({
       ...{ id, object: 'response', status: 'completed' },

@@ -34,6 +34,7 @@ function scenario(over: Partial<Scenario> = {}): Scenario {
     switches: {},
     settings: {},
     agents: { digest: { kind: 'hosted' } },
+    assistants: {},
     faults: undefined,
     steps: [{ GET: '/routines/daily/runs', 200: {} }],
     placeOf: () => ({ line: 1, column: 1 }),
@@ -47,6 +48,7 @@ function played(over: Partial<Played> = {}, of: Partial<Scenario> = {}): Played 
     outcome: 'passed',
     seed: 'a-503',
     attempts: [],
+    threadRuns: [],
     stepsPlayed: 1,
     worldMs: 0,
     realMs: 45,
@@ -224,6 +226,25 @@ describe('the pretty reporter', () => {
     expect(lines).toContain('  … 19 earlier');
     expect(lines.filter((line) => line.startsWith('  daily '))).toHaveLength(11);
     expect(lines.findLast((line) => line.startsWith('  daily '))).toContain(' 30 ');
+  });
+
+  it('tells when each thread run came to its statuses, and which faults never struck', () => {
+    const statuses = 'queued +0s, in_progress +0.5s, completed +2s';
+    const threadRuns = Array.from({ length: 30 }, (_, n) => ({
+      id: `run_${n}`,
+      thread: 'thread_1',
+      statuses,
+    }));
+    const one = { ...failed(), threadRuns, unstruck: ['faults[1] (hlper)'] };
+    const text = report('pretty', { played: [one] });
+
+    expect(text).toContain(`
+  The thread runs (times count from the scenario's start):
+  run     thread    statuses
+  … 19 earlier
+  run_19  thread_1  ${statuses}
+`);
+    expect(text).toContain('\n\n  faults[1] (hlper) never struck\n\n');
   });
 
   it('colours only where it may', () => {

@@ -344,6 +344,42 @@ describe('a restart at the pace of the host', () => {
   }, 30_000);
 });
 
+describe('a client that waited for an instant when its world ended', () => {
+  /** A stream of a run that says nothing until it expires, at second 1. */
+  async function waiting(foundry: Foundry): Promise<void> {
+    const { body: assistant } = await foundry.post('/assistants', { model: 'm' });
+    await foundry.reply(assistant.id, { kind: 'script', turns: [{ stuck: true }] });
+    foundry.inFlight('POST', '/threads/runs', {
+      body: { assistant_id: assistant.id, stream: true },
+    });
+    await foundry.advance('1s');
+    expect((await foundry.clock()).waiting).toHaveLength(1);
+  }
+
+  async function expectAtRest(foundry: Foundry): Promise<void> {
+    expect(since((await foundry.advance('idle')).now)).toBe('1s');
+    expect(await isReplayed(canonicalLines(foundry.project))).toBe(true);
+  }
+
+  it('is not waited for after a restart', async () => {
+    const dataDir = scratchFolder();
+    const before = openFoundry({ dataDir, rate: 0, skip: false });
+    await waiting(before);
+    await before.emulator.close();
+
+    await expectAtRest(openFoundry({ dataDir, rate: 0, skip: false }));
+  });
+
+  it('is not waited for in a snapshot that was taken then', async () => {
+    const foundry = openFoundry({ rate: 0, skip: false });
+    await waiting(foundry);
+    await foundry.steer('PUT', '/snapshots/then');
+    await foundry.steer('POST', ':reset', { snapshot: 'then' });
+
+    await expectAtRest(foundry);
+  });
+});
+
 async function startOn(dataDir: string): Promise<Started> {
   const emulator = await start('--data-dir', dataDir, '--rate', '1');
   cleanups.push(() => emulator.end('SIGKILL'));

@@ -1159,8 +1159,8 @@ describe('a request', () => {
     ['POST', '/agents/digest/versions:import'],
     ['POST', '/agents/digest/endpoint/protocols/a2a'],
     ['POST', '/openai/v1/responses/compact'],
-    ['GET', '/threads/t/messages'],
-    ['DELETE', '/assistants/a'],
+    ['GET', '/files/f/content'],
+    ['DELETE', '/vector_stores/v'],
   ] as const)('for what is not emulated, %s %s, gets 501', async ([method, path], { foundry }) => {
     expect(refusal(await foundry.request(method, path))).toMatchObject({
       status: 501,

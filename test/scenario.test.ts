@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { CONTROL_CALLS } from '../contracts/control.ts';
 import { BadScenario, parseScenario } from '../scenarios/scenario.ts';
-import { ownScenarios } from './honesty.ts';
+import { ownScenarios } from './broken-plays.ts';
 
 const GOOD = `scenario: a routine is read
 proves: [routine/get]
@@ -76,6 +76,21 @@ describe('a scenario file', () => {
       `${GOOD}agents:\n  a: { kind: hosted, versions: [{}] }\n`,
       'x.yaml:7:22 agents.a.versions says what kind says; leave out the one or the other.',
     ],
+    [
+      'an assistant with a slip',
+      `${GOOD}assistants:\n  a: { modle: m }\n`,
+      'x.yaml:7:8 "modle" is not known here; did you mean model?',
+    ],
+    [
+      'an assistant with an id, which the API cannot be told',
+      `${GOOD}assistants:\n  a: { id: asst_1 }\n`,
+      /^x.yaml:7:8 "id" is not known here; there are: name, description, model, /,
+    ],
+    [
+      'an assistant by whose name no slot can call',
+      `${GOOD}assistants:\n  the-clerk: {}\n`,
+      /^x.yaml:7:3 \{\{the-clerk\}\} would be the id of this assistant, and is no slot; /,
+    ],
     ['no steps', 'scenario: s\nproves: [routine/get]\n', 'x.yaml:1:1 the scenario lacks "steps"'],
     [
       'an unknown key',
@@ -85,7 +100,27 @@ describe('a scenario file', () => {
     [
       'a rule that is not there',
       GOOD.replace('routine/get', 'routine/got'),
-      'x.yaml:2:10 there is no rule "routine/got"; foundrite ledger lists them',
+      /^x.yaml:2:10 there is no rule "routine\/got"; did you mean routine\/get\b.*\? foundrite ledger lists them$/,
+    ],
+    [
+      'a rule that is like none',
+      GOOD.replace('routine/get', 'x/y'),
+      'x.yaml:2:10 there is no rule "x/y"; foundrite ledger lists them',
+    ],
+    [
+      'a control word that does not name what it is about',
+      steps('- reply: { assistant: a, kind: echo }'),
+      'x.yaml:4:5 "reply" needs "agent", and has assistant, kind',
+    ],
+    [
+      'a control word whose field has no name in it',
+      steps('- step: { run: null, id: run_1 }'),
+      'x.yaml:4:5 "step" needs "run", and has id',
+    ],
+    [
+      'a control word among steps that go on at once',
+      steps('- parallel: [{ clock: null }, { fire: {} }]'),
+      'x.yaml:4:35 "fire" needs "routine"',
     ],
     [
       'a value of the wrong type',

@@ -56,6 +56,8 @@ async function useAll(url: string, agentUrl: string): Promise<string> {
     ['GET', `${project}/routines/none`],
     ['GET', `${project}/nowhere`],
     ['GET', `${project}/agents`],
+    ['GET', `${project}/assistants`],
+    ['POST', `${project}/threads/runs`, { assistant_id: 'asst_DemoAssistant00000000001' }],
     ['POST', `${project}/routines/r:dispatch_async`],
     ['POST', invocations, { hello: 'world' }],
     ['PUT', `${control}/agents/demo-agent/reply`, { kind: 'forward', url: agentUrl }],
@@ -180,6 +182,51 @@ test('what the address of an agent holds of a secret is in no journal, which is 
   expect(heard).toEqual([authorization, authorization, authorization]);
   expect(JSON.stringify(journal.body)).toContain(`http://not-shown@127.0.0.1:${port}/`);
   expect(JSON.stringify(journal.body) + lines).not.toContain(CANARY);
+  expect(await replayJournal(lines)).toEqual(lines);
+});
+
+test('the key of a model is heard by that model alone, whether an agent asks it or an assistant', async () => {
+  const heard: (string | undefined)[] = [];
+  const model = createServer((request, response) => {
+    heard.push(request.headers.authorization);
+    request.resume();
+    const content = [{ type: 'output_text', text: 'ok', annotations: [] }];
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify({ output: [{ type: 'message', role: 'assistant', content }] }));
+  });
+  await new Promise<void>((resolve) => model.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    model.closeAllConnections();
+    model.close();
+  });
+  const { port } = model.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}`;
+  const reply = { kind: 'model', url, api: 'responses', api_key: CANARY };
+  const prompt = { kind: 'prompt', model: 'm' };
+  const foundry = openFoundry({
+    agents: { digest: { definition: prompt, reply }, other: { definition: prompt } },
+    assistants: { clerk: { model: 'm', reply }, helper: { model: 'm' } },
+  });
+  const { clerk = '', helper = '' } = foundry.assistants;
+  for (const of of ['other', helper]) await foundry.reply(of, reply);
+  const said: unknown[] = [];
+  for (const agent of ['digest', 'other'])
+    said.push(
+      await foundry.post(`/agents/${agent}/endpoint/protocols/openai/responses`, { input: 'x' }),
+    );
+  for (const assistant_id of [clerk, helper]) {
+    const { body } = await foundry.post('/threads/runs', { assistant_id });
+    await foundry.advance('1m');
+    said.push(body, await foundry.get(`/threads/${body.thread_id}/runs/${body.id}`));
+  }
+  for (const path of ['/assistants', '/_emulator/projects/tests/journal', '/_emulator/health'])
+    said.push(await foundry.get(path));
+
+  const lines = canonicalLines(foundry.project);
+
+  expect(heard).toEqual(Array(4).fill(`Bearer ${CANARY}`));
+  expect(JSON.stringify(said)).toContain('"status":"completed"');
+  expect(JSON.stringify(said) + lines + JSON.stringify(foundry.answers)).not.toContain(CANARY);
   expect(await replayJournal(lines)).toEqual(lines);
 });
 

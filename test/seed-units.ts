@@ -74,7 +74,7 @@ export function unitsOf(page: string): Unit[] {
   return units;
 }
 
-function isHeading(line: string): boolean {
+export function isHeading(line: string): boolean {
   return /^[A-Z]/.test(line) && !FINISHED.test(line);
 }
 
@@ -102,7 +102,7 @@ function addProse(text: string, add: (kind: Kind, text: string) => void): void {
   }
 }
 
-function sentencesOf(text: string): string[] {
+export function sentencesOf(text: string): string[] {
   const sentences = text.trim().split(/(?<=[.!?])(?:\s+|(?=[A-Z]))/);
   return sentences.filter((sentence) => sentence !== '');
 }

@@ -137,6 +137,28 @@ describe('a script that takes its time', () => {
     ]);
   });
 
+  test('comes to its end beside others, by an advance and where time skips', async () => {
+    // More than share a turn, so that some wait at an instant at which they are still to be said.
+    const others = Array.from({ length: 150 }, (_, index) => index);
+    for (const skip of [false, true]) {
+      const foundry = await opened({ skip });
+      await foundry.agent('faster');
+      await foundry.reply('digest', script({ text: 'one two three', every: '10s' }));
+      await foundry.reply('faster', script({ text: 'one two', every: '7s' }));
+      const path = RESPONSES.replace('digest', 'faster');
+      const streams = await Promise.all([
+        stream(foundry, path),
+        ...others.map(() => stream(foundry)),
+      ]);
+
+      const read = Promise.all(streams.map((one) => one.rest()));
+      if (!skip) await foundry.advance('1m');
+
+      const ends = (await read).map((events) => types(events).at(-1));
+      expect(new Set(ends)).toEqual(new Set(['completed']));
+    }
+  });
+
   test('is kept as it will be, and is in progress until then', async () => {
     const foundry = await opened({ skip: false });
     await foundry.reply('digest', script({ text: 'one two', every: '10s' }));

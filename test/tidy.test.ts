@@ -28,11 +28,11 @@ const RINGS: [ring: number, files: RegExp][] = [
   [3, /^emulator\/(?:app|identity)\.ts$|^emulator\/api\//],
   [
     2,
-    /^emulator\/(?:world|engine|batch|calls|waits|endpoint|projects|streaming|beats)\.ts$|^emulator\/work\//,
+    /^emulator\/(?:world|engine|batch|calls|waits|endpoint|projects|streaming|beats|thread-stream)\.ts$|^emulator\/work\//,
   ],
   [
     1,
-    /^emulator\/(?:downstream|outside|model|retell|replies|faults|fault-plan|fault-agent)\.ts$|^emulator\/store\//,
+    /^emulator\/(?:downstream|outside|model|retell|replies|run-replies|run-model|faults|fault-plan|fault-agent)\.ts$|^emulator\/store\//,
   ],
   [0, /^emulator\/[a-z]+\.ts$/],
 ];

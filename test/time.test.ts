@@ -844,6 +844,18 @@ describe('a call that is blocked at rate 0 without skip', () => {
   });
 });
 
+test('who is blocked goes on when skip is turned on', async () => {
+  const foundry = openFoundry({ rate: 0, skip: false });
+  await foundry.faults({ operation: 'listRoutines', fault: { delay: '90s' } });
+  const answers = [foundry.inFlight('GET', '/routines'), foundry.inFlight('GET', '/routines')];
+  await expect.poll(async () => (await foundry.clock()).waiting.length).toBe(2);
+
+  await foundry.steer('PUT', '/clock', { skip: true });
+
+  expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200]);
+  expect(since(await foundry.now())).toBe('90s');
+});
+
 test('a cron stays usable when the rule for its days is changed', async ({ foundry }) => {
   await foundry.routine('r', cron('0 0 31 2 1'));
 

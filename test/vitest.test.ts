@@ -74,9 +74,50 @@ describe('the fixture for vitest', () => {
     expect(patched.body.agent_endpoint.version_selector.version_selection_rules).toHaveLength(1);
   });
 
+  test('makes an assistant as foundrite.yaml has it, and keeps its id', async ({ foundry }) => {
+    const made = await foundry.assistant('helper', { instructions: 'Be brief.', reply: 'echo' });
+    await foundry.assistant('fixed', { id: 'asst_1' });
+
+    expect(made).toMatchObject({
+      name: 'helper',
+      model: 'gpt-4.1-mini',
+      instructions: 'Be brief.',
+    });
+    expect(foundry.assistants).toEqual({ helper: made.id, fixed: 'asst_1' });
+    expect((await foundry.get('/assistants/asst_1')).body.name).toBe('fixed');
+    await expect(foundry.assistant('slip', { modle: 'm' })).rejects.toThrow(
+      'assistants.slip.modle is no key of an assistant; it has model, ',
+    );
+  });
+
+  const named = test.extend({ foundryOptions: { assistants: { helper: {} } } });
+
+  named('knows the ids of the assistants of its options', async ({ foundry }) => {
+    const { body } = await foundry.get(`/assistants/${foundry.assistants.helper}`);
+
+    expect(body.name).toBe('helper');
+  });
+
   test('lists the control calls when it is asked for another', async ({ foundry }) => {
     await expect(foundry.call('relaese')).rejects.toThrow(
       /'relaese'\. Near it: release.* Known are: health, /,
+    );
+  });
+
+  test('refuses a control call that lacks a part of its path, or has what it does not take', async ({
+    foundry,
+  }) => {
+    await expect(foundry.call('step')).rejects.toThrow('step needs run_id.');
+    await expect(foundry.call('step', { run_id: 'run_1', to: 'failed' })).rejects.toThrow(
+      'step does not take to. It takes run_id, query, body: a field of the body is written in body.',
+    );
+  });
+
+  test('names the assistant that is meant by its name', async ({ foundry }) => {
+    const { id } = await foundry.assistant('clerk');
+
+    await expect(foundry.reply('clerk', { kind: 'echo' })).rejects.toThrow(
+      `There is no agent 'clerk'; the assistant of this name is ${id}: set its reply by that id`,
     );
   });
 

@@ -99,6 +99,29 @@ test('what is written is applied, told in one line, and a broken file is told wi
   expect((await get('/routines/daily')).enabled).toBe(true);
 });
 
+test('an assistant keeps its id while what is said of it changes, and goes when it is named no more', async () => {
+  const assistants = (clerk: string) => `assistants:\n  clerk: { ${clerk} }\n`;
+  const { file, told, get, printed } = await watching(assistants('id: asst_1'), ['--watch']);
+  expect((await get('/assistants/asst_1')).model).toBe('gpt-4.1-mini');
+
+  let next = told(/applied/);
+  writeFileSync(file, assistants('id: asst_1, model: gpt-4.1'));
+  expect(await next).toBe('foundrite: foundrite.yaml: applied assistants.clerk in p.');
+  expect((await get('/assistants/asst_1')).model).toBe('gpt-4.1');
+
+  next = told(/not applied/);
+  writeFileSync(file, assistants('id: asst_1, modle: gpt-4.1'));
+  await next;
+  expect(printed()).toMatch(
+    /^foundrite: foundrite\.yaml:2:24: assistants\.clerk\.modle is no key .* Near it: model\.$/m,
+  );
+
+  next = told(/applied/);
+  writeFileSync(file, '# nobody\n');
+  expect(await next).toBe('foundrite: foundrite.yaml: applied assistants.clerk (deleted) in p.');
+  expect((await get('/assistants')).data).toEqual([]);
+});
+
 test('a file that another takes the place of is followed, and so is one that goes and comes', async () => {
   const { file, folder, told, get } = await watching(AGENT('one'), ['--watch', '--no-control']);
   await get('/agents/digest');

@@ -93,6 +93,9 @@ export function requireToken(
   });
 }
 
+/** What assistants, threads and runs were published under (contract/threads.md 2). */
+const VERSIONS_OF_THREADS = ['v1', '2025-05-01', '2025-05-15-preview'];
+
 export function requireVersionAndHeader(input: Input, operation: Operation): void {
   const { switches } = input.project.world.profile;
   const { require_api_version, unknown_api_version, require_preview_header } = switches;
@@ -117,11 +120,12 @@ export function requireVersionAndHeader(input: Input, operation: Operation): voi
       rule: 'response/project-api-version',
     });
   }
-  if (version && version !== 'v1' && unknown_api_version === 'refuse') {
+  const known = /^\/(?:assistants|threads)/.test(operation.path) ? VERSIONS_OF_THREADS : ['v1'];
+  if (version && !known.includes(version) && unknown_api_version === 'refuse') {
     throw new ApiError({
       status: 400,
       code: 'BadRequest',
-      message: `The api-version '${version}' is not known. Use v1.`,
+      message: `The api-version '${version}' is not known. Use ${known.join(' or ')}.`,
       param: 'api-version',
       rule: 'request/api-version-known',
     });

@@ -3,7 +3,7 @@ import { INSTANT_MAX, type Instant, isoInstant, parseDuration, SECOND } from '..
 import type { Stop } from '../engine.ts';
 import { type ApiError, conflict, invalid, shown } from '../errors.ts';
 import type { Project } from '../projects.ts';
-import type { Firing } from '../world.ts';
+import type { Firing } from '../told.ts';
 import { type Controlled, controlTurn, projectOf } from './controlled.ts';
 import { Disconnected } from './http.ts';
 import { type Answer, bodyAs } from './input.ts';

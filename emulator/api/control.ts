@@ -7,7 +7,7 @@ import { answerIdentity, isSecret } from '../identity.ts';
 import { readJson, readText } from './body.ts';
 import { advance, setClock, viewClock } from './clock.ts';
 import { type Controlled, projectOf } from './controlled.ts';
-import { fire, release, replacePlan, setFaults, setReply, viewPlan } from './faults.ts';
+import { fire, release, replacePlan, setFaults, viewPlan } from './faults.ts';
 import { type Connection, pathParams, rawPath, toResponse } from './http.ts';
 import type { Answer } from './input.ts';
 import { readJournal } from './journal.ts';
@@ -23,6 +23,8 @@ import {
   update,
   viewProject,
 } from './projects.ts';
+import { setReply } from './replies.ts';
+import { stepRun } from './thread-run-step.ts';
 
 type Handler = (call: Controlled) => Answer | Response | Promise<Answer | Response>;
 
@@ -56,6 +58,7 @@ const HANDLERS: Record<string, Handler> = {
   releaseGate: release,
   setAgentReply: setReply,
   fireRoutine: fire,
+  stepRun,
   addSessionLog,
   getJournal: (call) => readJournal(call, projectOf(call)),
   listSnapshots,

@@ -1,19 +1,18 @@
-/** What is done to a world's work by control: fault plans, gates, replies, firings by hand. */
+/** What is done to a world's work by control: fault plans, gates, firings by hand. */
+import { near } from '../../contracts/near.ts';
 import { operations, type SchemaValue } from '../../contracts/openapi.ts';
 import { isoInstant } from '../clock.ts';
 import { conflict, invalid, notFound, shown } from '../errors.ts';
+import { STRUCK } from '../fault-plan.ts';
 import { badDuration } from '../faults.ts';
 import type { Project } from '../projects.ts';
-import { withoutSecrets } from '../replies.ts';
-import { findAgent } from '../store/agents.ts';
-import { readPlan, writePlan, writeReply } from '../store/faults.ts';
+import { readPlan, writePlan } from '../store/faults.ts';
 import { findRoutine } from '../store/routines.ts';
 import { fireByHand } from '../work/firing.ts';
 import { releaseGate } from '../work/withdraw.ts';
-import { readDuration, readInstant } from './clock.ts';
+import { readInstant } from './clock.ts';
 import { type Controlled, controlTurn, projectOf } from './controlled.ts';
 import { type Answer, bodyAs } from './input.ts';
-import { readAgentName } from './versions.ts';
 
 export function setFaults(call: Controlled): Answer {
   const project = projectOf(call);
@@ -34,7 +33,7 @@ export function readPlanOf(body: unknown): readonly unknown[] {
     if ('at' in entry) requireTransition(entry, `faults[${index}]`);
     if ('operation' in entry && !known.has(entry.operation)) {
       throw invalid(
-        `There is no operation ${shown(entry.operation)}. Known are: ${[...known].join(', ')}.`,
+        `There is no operation ${shown(entry.operation)}.${near(entry.operation, [...known])} Known are: ${[...known].join(', ')}.`,
         `faults[${index}].operation`,
         'fault/operation-known',
       );
@@ -50,27 +49,24 @@ export function readPlanOf(body: unknown): readonly unknown[] {
   return faults;
 }
 
-/** What a plan may turn into something else: coming up, whose end is one of these. */
-const STRUCK: Record<string, readonly string[]> = {
-  version: ['creating'],
-  session: ['creating', 'idle'],
-};
-const STRUCK_ENDS = ['active', 'failed'];
-
+/** Refuses an entry of a transition that there is not: what it is of, which state that is in, what it becomes. */
 function requireTransition(
   { of, from, to, error }: SchemaValue<'TransitionFaultEntry'>,
   at: string,
 ): void {
-  const refuse = (field: string, value: unknown, known: readonly string[]) =>
+  const refuse = (field: string, value: unknown, known: readonly string[], where = '') =>
     invalid(
-      `${at}.${field} cannot be ${shown(value)}. Use ${known.join(' or ')}.`,
+      `${at}.${field} cannot be ${shown(value)}${where}. Use ${known.join(' or ')}.`,
       `${at}.${field}`,
       'fault/transition-known',
     );
-  const states = Object.hasOwn(STRUCK, of) ? STRUCK[of] : undefined;
+  const states = Object.hasOwn(STRUCK, of) ? STRUCK[of as keyof typeof STRUCK] : undefined;
   if (!states) throw refuse('of', of, Object.keys(STRUCK));
-  if (from !== undefined && !states.includes(from)) throw refuse('from', from, states);
-  if (!STRUCK_ENDS.includes(to)) throw refuse('to', to, STRUCK_ENDS);
+  if (from !== undefined && !Object.hasOwn(states, from))
+    throw refuse('from', from, Object.keys(states));
+  const ends = from === undefined ? Object.values(states).flat() : (states[from] ?? []);
+  if (!ends.some((end) => end === to))
+    throw refuse('to', to, [...new Set(ends)], from === undefined ? '' : ` from ${from}`);
   if (error !== undefined && to !== 'failed')
     throw invalid(
       `${at}.error is of what fails. Leave it out, or write to: failed.`,
@@ -96,72 +92,6 @@ export function release(call: Controlled): Answer {
   const gates = project.engine.holds.filter(({ kind }) => kind === 'gate');
   const waiting = released === 0 ? { waiting: gates.map(({ what }) => what) } : {};
   return { status: 200, body: { gate, released, ...waiting } };
-}
-
-export function setReply(call: Controlled): Answer {
-  const project = projectOf(call);
-  const agent = readAgentName(call.params.agent_name ?? '');
-  const reply = readReply(call.body);
-  requireVariable(project, reply);
-  // Replay never calls out: it does without what is not written down.
-  const told = { ...call, body: withoutSecrets(call.body) };
-  controlTurn(told, project, 'setAgentReply', () => writeReply(project.world.store, agent, reply));
-  const exists = findAgent(project.world.store, agent) !== undefined;
-  return { status: 200, body: { agent, agent_exists: exists, reply: withoutKey(reply) } };
-}
-
-function requireVariable({ context }: Project, reply: SchemaValue<'Reply'>): void {
-  const name = reply.kind === 'model' ? reply.api_key_env : undefined;
-  if (name === undefined || context.outside.hasVariable?.(name) !== false) return;
-  throw invalid(
-    `api_key_env names the variable ${name}, which is not set where the emulator runs. Set it and start the emulator again.`,
-    'api_key_env',
-    'reply/model-key-one-way',
-  );
-}
-
-/** A key is shown to nobody, not even to whom it came from. */
-function withoutKey(reply: SchemaValue<'Reply'>): unknown {
-  return 'api_key' in reply ? withoutSecrets(reply) : reply;
-}
-
-/** A reply that may be set, or the refusal that names its field. */
-export function readReply(written: unknown): SchemaValue<'Reply'> {
-  const reply = bodyAs('Reply', written);
-  if ('url' in reply && !URL.canParse(reply.url))
-    throw invalid(
-      `url is ${shown(reply.url)}, which is no address. Write one such as http://127.0.0.1:8088.`,
-      'url',
-      'reply/url-is-http',
-    );
-  if ('url' in reply) requireBase(reply.url);
-  if (reply.kind === 'model' && reply.api_key !== undefined && reply.api_key_env !== undefined)
-    throw invalid(
-      'A model has one key. Write api_key or api_key_env, not both.',
-      'api_key_env',
-      'reply/model-key-one-way',
-    );
-  for (const [index, turn] of (reply.kind === 'script' ? reply.turns : []).entries()) {
-    const at = `turns[${index}]`;
-    if ('accepted' in turn)
-      readDuration(turn.accepted.after, `${at}.accepted.after`, 'reply/turn-known');
-    if ('every' in turn) readDuration(turn.every, `${at}.every`, 'reply/turn-known');
-  }
-  return reply;
-}
-
-const OPERATION_AT_END = /\/(?:responses|invocations|chat\/completions)\/*$/;
-
-/** The path of an operation is added to a reply's address, whichever is called. */
-function requireBase(url: string): void {
-  const { origin, pathname } = new URL(url);
-  const base = pathname.replace(OPERATION_AT_END, '');
-  if (base === pathname) return;
-  throw invalid(
-    `url ends with ${pathname.slice(base.length)}, which is added to it for each call. Write ${origin}${base}.`,
-    'url',
-    'reply/url-is-http',
-  );
 }
 
 export function fire(call: Controlled): Answer {

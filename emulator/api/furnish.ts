@@ -1,12 +1,18 @@
 /** Makes in a new world what a configuration names, by the operations that clients call; says what of it they would refuse. */
 import { isDeepStrictEqual } from 'node:util';
-import { type ConfigurationProblem, readConfigured } from '../../contracts/configuration.ts';
+import {
+  type ConfigurationProblem,
+  readConfigured,
+  type Written,
+} from '../../contracts/configuration.ts';
 import {
   ALL_FEATURES,
+  aboutAssistant,
   type Configured,
   type ConfiguredCall,
   callsOf,
   DEMO_AGENTS,
+  DEMO_ASSISTANT,
   placeIn,
   routedTo,
 } from '../../contracts/configured.ts';
@@ -20,8 +26,10 @@ import { writeReply } from '../store/faults.ts';
 import type { World } from '../world.ts';
 import { comparable, type Definition, readDefinition } from './agent-definition.ts';
 import { agentOperations } from './agents.ts';
-import { readPlanOf, readReply } from './faults.ts';
+import { assistantOperations, makeAssistant } from './assistants.ts';
+import { readPlanOf } from './faults.ts';
 import { type Answer, bodyAs, type Input } from './input.ts';
+import { readReplyOf } from './replies.ts';
 import { routineOperations } from './routines.ts';
 import { makeVersion, readVersion } from './versions.ts';
 
@@ -31,28 +39,66 @@ import { makeVersion, readVersion } from './versions.ts';
  */
 export function furnish(
   project: Project,
-  { demo, agents, routines }: Configured & { demo: boolean },
+  { demo, agents, assistants, routines }: Configured & { demo: boolean },
   named: readonly string[] = Object.keys(agents),
 ): ConfigurationProblem[] {
   return atOnce(project.world, () => {
     const own = demo ? Object.keys(DEMO_AGENTS).filter((name) => !Object.hasOwn(agents, name)) : [];
     for (const name of own) makeDemo(project, name);
+    if (demo && isFree(assistants)) makeDemoAssistant(project);
     /** By agent, what its versions are called; undefined for one that was refused. */
     const versions = new Map<string, (string | undefined)[]>();
-    return callsOf({ agents, routines }).flatMap((call) => {
+    /** Assistants that were refused. */
+    const missing = new Set<string>();
+    return callsOf({ agents, assistants, routines }).flatMap((call) => {
+      if (call.assistant !== undefined && missing.has(call.assistant)) return [];
       const name = call.params.agent_name ?? '';
       const numbers = versions.get(name) ?? [];
       if (PATCHES.includes(call.operation) && numbers.includes(undefined)) return [];
       let made: unknown;
       const error = project.world.attempt(() => {
-        made = perform(project, routedTo(call, numbers));
+        made = perform(project, sentTo(project.world, call, numbers));
       });
       if (call.place !== undefined) versions.set(name, [...numbers, versionIn(made)]);
       if (error === undefined) return [];
       if (!(error instanceof ApiError)) throw error;
+      if (call.operation === 'createAssistant') missing.add(call.assistant ?? '');
       return problemsOf(call, error, named);
     });
   });
+}
+
+function sentTo(
+  world: World,
+  call: ConfiguredCall,
+  numbers: readonly (string | undefined)[],
+): ConfiguredCall {
+  if (call.assistant === undefined) return routedTo(call, numbers);
+  const id = assistantId(world, call.assistant, call.id);
+  return { ...aboutAssistant(call, id), id };
+}
+
+/** The id of an assistant of the configuration, by its key: the same in a world that is made again. */
+export function assistantId({ draw }: World, key: string, id: string | undefined): string {
+  return id ?? draw.id('asst_', 'configured', key, 1);
+}
+
+/** By key, the ids of the assistants that a world was made with. */
+export function assistantIds(world: World): Record<string, string> {
+  const { demo, assistants = {} } = world.made;
+  const { name, id } = DEMO_ASSISTANT;
+  const own = demo && isFree(assistants) ? [[name, id]] : [];
+  const named = Object.entries(assistants).map(([key, one]) => [
+    key,
+    assistantId(world, key, one.id),
+  ]);
+  return Object.fromEntries([...own, ...named]);
+}
+
+/** Whether nobody else has the name or the id of the demo assistant. */
+function isFree(assistants: Configured['assistants']): boolean {
+  const { name, id } = DEMO_ASSISTANT;
+  return !Object.entries(assistants).some(([key, one]) => key === name || one.id === id);
 }
 
 /** Calls that change an agent whose versions are there. */
@@ -120,6 +166,11 @@ function makeDemo(project: Project, name: string): void {
   makeVersion(input, name, readVersion(input, name, body, undefined));
 }
 
+function makeDemoAssistant(project: Project): void {
+  const { id, ...body } = DEMO_ASSISTANT;
+  makeAssistant({ ...inputFor(project, {}, undefined), id }, body);
+}
+
 /** What is there from the beginning took no time to be provisioned. */
 function atOnce<T>(world: World, work: () => T): T {
   const { profile } = world;
@@ -132,15 +183,18 @@ function atOnce<T>(world: World, work: () => T): T {
 }
 
 /** The body of its answer. */
-function perform(project: Project, { operation: id, params, body }: ConfiguredCall): unknown {
-  if (id === 'setAgentReply') {
-    writeReply(project.world.store, params.agent_name ?? '', readReply(body));
+function perform(project: Project, { operation: name, params, body, id }: ConfiguredCall): unknown {
+  if (name === 'setAgentReply') {
+    const of = params.agent_name ?? '';
+    writeReply(project.world.store, of, readReplyOf(of, body));
     return undefined;
   }
-  const operation = [...agentOperations, ...routineOperations].find((one) => one.id === id);
-  if (operation?.kind !== 'write') throw new Error(`nothing writes ${id}`);
-  // Whatever makes or changes an agent or a routine is a write, and answers at once.
-  return (operation.handle(inputFor(project, params, body)) as Answer).body;
+  const operation = [...agentOperations, ...assistantOperations, ...routineOperations].find(
+    (one) => one.id === name,
+  );
+  if (operation?.kind !== 'write') throw new Error(`nothing writes ${name}`);
+  // Whatever makes or changes an agent, an assistant or a routine is a write, and answers at once.
+  return (operation.handle({ ...inputFor(project, params, body), id }) as Answer).body;
 }
 
 /** As of a client who has opted in to everything. */
@@ -159,13 +213,14 @@ function inputFor(project: Project, params: Record<string, string>, body: unknow
 /** A configuration, and all that is wrong with it; tried out in a world that is good for nothing else. */
 export function readConfiguration(
   trial: Project,
-  given: { agents: unknown; routines: unknown; faults: readonly unknown[] },
+  written: Written,
+  faults: readonly unknown[],
 ): { configured: Configured; problems: ConfigurationProblem[] } {
-  const { configured, problems } = readConfigured(given.agents, given.routines);
-  const named = Object.keys((given.agents ?? {}) as object);
+  const { configured, problems } = readConfigured(written);
+  const named = Object.keys((written.agents ?? {}) as object);
   for (const call of callsOf(configured)) problems.push(...slipsIn(call));
   trial.world.turn(() => problems.push(...furnish(trial, { ...configured, demo: false }, named)));
-  return { configured, problems: [...problems, ...planProblems(given.faults)] };
+  return { configured, problems: [...problems, ...planProblems(faults)] };
 }
 
 /** Of each entry by itself; what only the whole can have is told when none of them has any. */

@@ -11,6 +11,8 @@ export interface Connection {
   replayed?: boolean;
   /** This process asks for itself, to apply its configuration: control lets it in, and the plan spares it. */
   own?: boolean;
+  /** The id of what is made: the configuration's, or in a replay the journal's. No client can say it. */
+  id?: string | undefined;
   incoming?: {
     socket?: {
       encrypted?: boolean;

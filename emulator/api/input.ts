@@ -18,6 +18,8 @@ export interface Input {
   parts?: Map<string, Buffer> | undefined;
   /** The address that the client used, for links. */
   url: string;
+  /** The id that what is made is to have; drawn without. */
+  id?: string | undefined;
 }
 
 /** What an operation of kind `call` is given. */
@@ -53,6 +55,8 @@ export interface Subject {
   name: string;
   /** Whether its triggers may change the answer, or only what is under way. */
   triggers: boolean;
+  /** After so many reads in a row that told nothing new its deadline may, when nothing else will; never without. */
+  deadlineAfter?: number;
 }
 
 /**

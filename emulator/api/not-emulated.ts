@@ -13,6 +13,7 @@ const OTHER_FAMILIES = [
   'evaluationtaxonomies',
   'evaluator_generation_jobs',
   'evaluators',
+  'files',
   'indexes',
   'insights',
   'memory_stores',
@@ -22,6 +23,7 @@ const OTHER_FAMILIES = [
   'skills',
   'tasks',
   'toolboxes',
+  'vector_stores',
 ];
 
 /** What an agent's endpoint speaks beside Responses and Invocations. */
@@ -67,8 +69,6 @@ const ROUTES = [
 /** With all that lies below them. */
 const TREES = [
   ...OTHER_FAMILIES.map((family) => `/${family}`),
-  '/assistants',
-  '/threads',
   '/openai/deployments',
   ...OTHER_OPENAI.map((family) => `/openai/v1/${family}`),
   ...OTHER_PROTOCOLS.map((protocol) => `/agents/:agent_name/endpoint/protocols/${protocol}`),

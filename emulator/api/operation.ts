@@ -48,6 +48,7 @@ export function answerOperation(
     body: undefined,
     bytes: undefined,
     url: c.req.url,
+    id: c.env?.id,
   };
   // What needs no waiting is answered at once: the socket then takes its short way.
   const answer = (text: string): Response | Promise<Response> => {
@@ -192,10 +193,14 @@ async function readOn(
   const key = `${principal} ${c.req.url}`;
   const last = reads.get(key);
   let said = fingerprint(answer);
-  if (last === said) {
+  let same = 0;
+  if (last?.said === said) {
+    same = last.same + 1;
+    const { name, triggers, deadlineAfter = Number.POSITIVE_INFINITY } = subject;
+    const followed = { name, triggers, deadline: same >= deadlineAfter };
     const from = world.now;
     const notAfter = from + world.profile.settings.skip_max;
-    while (said === last && (await engine.waits.follow(subject, notAfter))) {
+    while (said === last.said && (await engine.waits.follow(followed, notAfter))) {
       answer = handle(input) as Answer;
       said = fingerprint(answer);
     }
@@ -203,7 +208,7 @@ async function readOn(
       world.turn(() => engine.waits.recordSkip(from, `${operation.id} ${subject.name}`));
   }
   reads.delete(key);
-  reads.set(key, said);
+  reads.set(key, { said, same: said === last?.said ? same : 0 });
   if (reads.size > READS_MAX) reads.delete(reads.keys().next().value ?? '');
   return answer;
 }

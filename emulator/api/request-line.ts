@@ -24,6 +24,7 @@ export function journal(
   const { c, operation, input, text, principal } = request;
   const { world } = input.project;
   const data: Record<string, unknown> = { operation: operation.id, params: input.params };
+  if (input.id !== undefined) data.id = input.id;
   if (input.query.size > 0) data.query = Object.fromEntries(input.query);
   const cut = cutBody(text);
   if (cut !== undefined) Object.assign(data, { raw: cut, cut: text.length });

@@ -61,6 +61,11 @@ export function cancelDueOf(store: Store, ref: string, subject: string): void {
   store.sql('DELETE FROM due WHERE ref = ? AND subject = ?').run(ref, subject);
 }
 
+/** Only those of the rows of a ref which are of this class. */
+export function cancelDueOfClass(store: Store, ref: string, dueClass: DueClass): void {
+  store.sql('DELETE FROM due WHERE ref = ? AND class = ?').run(ref, dueClass);
+}
+
 export function cancelDueOfKind(store: Store, kind: string): void {
   store.sql('DELETE FROM due WHERE kind = ?').run(kind);
 }
@@ -69,6 +74,13 @@ export function cancelDueOfKind(store: Store, kind: string): void {
 export function dueAtOf(store: Store, ref: string): Instant | undefined {
   const row = store.sql('SELECT min(due_at) AS at FROM due WHERE ref = ?').get(ref);
   return (row as { at: Instant | null }).at ?? undefined;
+}
+
+/** What is due next of a ref. */
+export function nextDueOf(store: Store, ref: string): DueRow | undefined {
+  return store
+    .sql('SELECT * FROM due WHERE ref = ? ORDER BY due_at, class, seq LIMIT 1')
+    .get(ref) as DueRow | undefined;
 }
 
 export function nextDue(store: Store): DueRow | undefined {
@@ -106,6 +118,13 @@ export function nextTrigger(store: Store, subject: string | undefined): DueRow |
   return store
     .sql(`SELECT * FROM due WHERE class = 1 ${whose} ORDER BY due_at, class, seq LIMIT 1`)
     .get(...(subject === undefined ? [] : [subject])) as DueRow | undefined;
+}
+
+/** The next deadline of one subject. */
+export function nextDeadline(store: Store, subject: string): DueRow | undefined {
+  return store
+    .sql('SELECT * FROM due WHERE class = 2 AND subject = ? ORDER BY due_at, class, seq LIMIT 1')
+    .get(subject) as DueRow | undefined;
 }
 
 /** Whether anything follows from the past for a subject, be it that it waits for something else. */

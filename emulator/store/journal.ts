@@ -26,6 +26,16 @@ export interface JournalRow {
   extra: string | null;
 }
 
+/** What a line is made of, beside its place and its instant. */
+export interface LineInit {
+  kind: string;
+  routine?: string;
+  run?: string;
+  /** Canonical: depends on what was asked and the seed alone. */
+  data: Record<string, unknown>;
+  extra?: Record<string, unknown> | undefined;
+}
+
 /** Bytes of a body that the journal keeps (design 11). */
 const BODY_MAX = 16 * 1024;
 

@@ -16,6 +16,7 @@ import { dirname, join } from 'node:path';
 import type { Database, Statement } from 'better-sqlite3';
 import { makeFolder } from '../folder.ts';
 import { AGENT_TABLES } from './agents.ts';
+import { ASSISTANT_TABLES } from './assistants.ts';
 import { ATTEMPT_TABLES } from './attempts.ts';
 import { CODE_TABLES } from './code.ts';
 import { CONVERSATION_TABLES } from './conversations.ts';
@@ -28,12 +29,14 @@ import { RUN_TABLES } from './runs.ts';
 import { SESSION_FILE_TABLES } from './session-files.ts';
 import { SESSION_LOG_TABLES } from './session-logs.ts';
 import { SESSION_TABLES } from './sessions.ts';
+import { THREAD_RUN_TABLES } from './thread-runs.ts';
+import { THREAD_TABLES } from './threads.ts';
 import { WORLD_TABLES } from './world.ts';
 
 const require = createRequire(import.meta.url);
 
 /** Raised whenever a table changes; a file of another version is refused by name. */
-export const STORE_VERSION = 2;
+export const STORE_VERSION = 3;
 
 const TABLES = [
   WORLD_TABLES,
@@ -50,6 +53,9 @@ const TABLES = [
   SESSION_TABLES,
   SESSION_LOG_TABLES,
   SESSION_FILE_TABLES,
+  ASSISTANT_TABLES,
+  THREAD_TABLES,
+  THREAD_RUN_TABLES,
 ];
 
 /** A folder, file or disk that cannot be used, with what to do: the command line ends with 14, an answer is 507. */

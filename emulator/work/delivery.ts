@@ -140,14 +140,17 @@ function callOf(
       throughFault(fault, ceilingMs, () => {
         if (begun === undefined || 'kind' in begun) return begun ?? { kind: 'timeout' };
         if (waits?.inVain) return afterWait({ kind: 'timeout' }, waits, ceilingMs);
-        const telling = answer(world, begun, context.outside, ceilingMs);
+        const gone = new AbortController();
+        const telling = answer(world, begun, context.outside, ceilingMs, gone.signal);
         const heard = (one: Told): Arrival => {
           told = one;
           return afterWait(one.arrival, waits, ceilingMs);
         };
-        return telling instanceof Promise ? telling.then(heard) : heard(telling);
+        if (!(telling instanceof Promise)) return heard(telling);
+        return untilWithdrawn(world, run, attempt, telling.then(heard), gone);
       }),
     settle: (arrival, real) => {
+      if (real && isWithdrawn(world, attempt)) return;
       const late = lateFrom(arrival as Arrival, from - attempt.started_at);
       const inTime = waits === undefined || waits.ms <= ceilingMs;
       const left: Left = {
@@ -165,6 +168,34 @@ function callOf(
       settle(world, run, attempt, late, { left, real }, context);
     },
   };
+}
+
+/** Whether a routine was deleted or disabled while a call was out: nobody waits for its answer any more. */
+function isWithdrawn({ store }: World, { seq }: OpenAttempt): boolean {
+  return findAttempt(store, seq)?.ended_at !== null;
+}
+
+/** A call ends when it is withdrawn: a replay, which hears no answer of it, has it end there too. */
+async function untilWithdrawn(
+  world: World,
+  run: RunRow,
+  attempt: OpenAttempt,
+  arrival: Promise<Arrival>,
+  gone: AbortController,
+): Promise<Arrival> {
+  let unlisten = () => {};
+  const withdrawn = new Promise<Arrival>((resolve) => {
+    unlisten = world.onTurn((told) => {
+      if (!told.has(refOf(run)) || !isWithdrawn(world, attempt)) return;
+      gone.abort();
+      resolve({ kind: 'answer_lost' });
+    });
+  });
+  try {
+    return await Promise.race([arrival, withdrawn]);
+  } finally {
+    unlisten();
+  }
 }
 
 /** What a call leaves in its world: what the journal tells of it, and what is kept of its answer. */
@@ -220,8 +251,6 @@ function settle(
   context: DeliveryContext,
 ): void {
   if (real) {
-    // Cancelled or deleted while the call was out: nobody waits for this answer any more.
-    if (findAttempt(world.store, attempt.seq)?.ended_at !== null) return;
     world.record({
       kind: 'outcome',
       routine: run.routine,

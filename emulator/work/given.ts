@@ -13,7 +13,7 @@ export interface Given {
   call: number;
   /** Absent where only the end of a stream is told. */
   status?: number;
-  code?: string;
+  code?: string | null;
   rule?: string | undefined;
   /** The session that answered, by the key of its agent. */
   session?: { agent_key: string; id: string; protocol: string };

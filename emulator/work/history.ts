@@ -7,7 +7,7 @@ import type { World } from '../world.ts';
 import { isRunning, saidIn } from './responses.ts';
 
 /** The newest items that a model is told of, or calls that it goes back: more than one can read. */
-const HISTORY_MAX = 1_000;
+export const HISTORY_MAX = 1_000;
 
 /** The items of a call's conversation, or of the responses that it goes on from; oldest first. */
 export function historyOf(world: World, call: AgentCall): unknown[] {

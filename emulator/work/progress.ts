@@ -56,9 +56,13 @@ function strike(
   faults: FaultPlan,
   key: string,
   { agent, version, seq }: AgentVersionRow,
-): TransitionFault | undefined {
-  const transition = { of: 'version', from: 'creating', agent, key: `${key}/${seq}` };
-  const struck = faults.ofTransition(world.draw, transition);
+): TransitionFault<'active' | 'failed'> | undefined {
+  const struck = faults.ofTransition(world.draw, {
+    of: 'version',
+    from: 'creating',
+    agent,
+    key: `${key}/${seq}`,
+  });
   if (struck === undefined) return undefined;
   const { ordinal: entry, to } = struck;
   world.record({ kind: 'fault', data: { of: 'version', entry, agent, version, to } });

@@ -63,6 +63,7 @@ export function cancelDeliveries(
     if (attempt) {
       endAttempt(world.store, attempt.seq, world.now, 'cancelled', null);
       engine.released(attempt.seq);
+      world.tell(refOf(run));
     }
     markFailed(
       world.store,

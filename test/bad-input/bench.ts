@@ -175,6 +175,7 @@ export class Bench {
       ['POST', `${api}/agents/digest/endpoint/protocols/invocations`],
       ['POST', `${api}/agents/digest/endpoint/sessions`],
       ['POST', `${api}/agents/digest/endpoint/protocols/openai/responses`, '{"stream":true}'],
+      ['POST', `${api}/threads/runs`, `{"assistant_id":"${this.known.assistant}","stream":true}`],
     ] as const;
     const all = this.#heard + lines.length;
     const asked = lines.map(async ([method, path, body]) => {

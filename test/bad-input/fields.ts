@@ -1,6 +1,7 @@
 /** For every rule of a single field, a request that breaks it and nothing else. */
 import { FIELDS_OF_AGENTS } from './fields-agents.ts';
 import { FIELDS_OF_SESSIONS } from './fields-sessions.ts';
+import { FIELDS_OF_THREADS } from './fields-threads.ts';
 import type { Broken, Refusal, Request } from './refusal.ts';
 import { WORLD } from './world.ts';
 
@@ -65,7 +66,7 @@ const identity = (query: string, headers = { 'x-identity-header': 'secret' }) =>
 /** Answered 400 unless a status stands beside it. */
 const BROKEN: readonly Broken[] = [
   ['request/route-known', get('/api'), 404],
-  ['request/not-emulated', get(`${API}/assistants`), 501],
+  ['request/not-emulated', get(`${API}/vector_stores`), 501],
   ['request/path-decodes', get(`${API}/routines/%zz`)],
   ['request/known-host', get(`${API}/routines`, { host: 'evil.test' }), 421],
   ['request/bearer-token', get(`${API}/routines`, { authorization: 'Basic x' }), 401],
@@ -151,4 +152,5 @@ export const FIELDS: readonly Refusal[] = [
   ...BROKEN,
   ...FIELDS_OF_AGENTS,
   ...FIELDS_OF_SESSIONS,
+  ...FIELDS_OF_THREADS,
 ].map(([rule, request, status = 400]) => ({ rule, status, ...request }));

@@ -61,7 +61,7 @@ export function refusalProblems(answer: RawAnswer, { mutation, raw }: Mutated): 
   )
     problems.push('no x-foundrite-rule');
   // What the service is known to say, it says in its own way.
-  if (rule === 'agent/resource-tier' || rule === 'response/model-or-agent') return problems;
+  if (WORD_FOR_WORD.has(rule ?? '')) return problems;
   if (!/[.!]$|must be provided|api-version$|doesn't exist$/.test(error.message))
     problems.push('the message is no sentence');
   if (!mutation.kind.startsWith('body ') || answer.status !== 400) return problems;
@@ -70,11 +70,17 @@ export function refusalProblems(answer: RawAnswer, { mutation, raw }: Mutated): 
   if (!isRelated(error.param ?? '', at) && !OF_SEVERAL.has(rule ?? ''))
     problems.push(`param is ${error.param}, not ${at}`);
   const shown = JSON.stringify(mutation.value)?.slice(0, 20) ?? 'undefined';
-  const names = [lastKey(error.param ?? ''), shown];
+  const names = [lastKey(error.param ?? ''), shown, shown.replaceAll('"', "'")];
   if (!names.some((name) => error.message.includes(name)))
     problems.push(`the message names neither ${names.join(' nor ')}`);
   return problems;
 }
+
+const WORD_FOR_WORD = new Set([
+  'agent/resource-tier',
+  'response/model-or-agent',
+  'thread-run/outputs-of-all-calls',
+]);
 
 /** Of two spellings that differ either is named, and of shares that do not add up the list. */
 const OF_SEVERAL = new Set(['agent/spellings-agree', 'routing/sum-is-100']);
@@ -187,10 +193,18 @@ function queryFaults(operation: Operation, path: string): string[] {
   });
 }
 
-/** What the parameters may be; a whole number beyond the bounds of a page is taken for the nearest. */
+/** Of assistants and threads a page beyond its bounds is refused. */
+const LIMIT = /^0*([1-9]\d?|100)$/;
+
+/** What the parameters may be; elsewhere a whole number beyond the bounds of a page is taken for the nearest. */
 const FORMS: Record<string, RegExp> = {
   limit: /^-?\d{1,15}$/,
   'getJournal limit': /^\d{1,5}$/,
+  'listAssistants limit': LIMIT,
+  'listThreads limit': LIMIT,
+  'listMessages limit': LIMIT,
+  'listThreadRuns limit': LIMIT,
+  'listRunSteps limit': LIMIT,
   order: /^(asc|desc)$/,
   after: /^(daily|run-[0-9a-f]+|digest(:[12])?|session-\d|[a-z]+_\w+|data)$/,
   before: /^(digest|off|[a-z]+_\w+|notes\.txt)$/,

@@ -163,6 +163,8 @@ const PARAMETERS: Record<string, readonly string[]> = {
   agent_name: ['digest', 'nobody', '%00', 'x'.repeat(3_000)],
   agent_id: ['digest:1', ':', 'digest', '::', '%00', '__proto__'],
   conversation_id: ['none', '%00', '__proto__'],
+  run_id: ['nothing', '%00', '__proto__'],
+  include: ['x', '', '%00'],
   item_type: ['message', 'x', '__proto__'],
   pagination_token: ['nothing', '%00', 'session-1'],
   agent_session_id: ['%00', 'x'.repeat(256), 'x'.repeat(257), '%0d%0a', '😀', '%F0%9F%98%80'],

@@ -13,7 +13,7 @@ import { ask, WORLD } from './world.ts';
 
 const SEED = process.env.FOUNDRITE_TEST_SEED ?? 'one mutation away';
 /** Per operation: more than 25,000 in all. */
-const EACH = 300;
+const EACH = 220;
 
 let bench: Bench;
 const told = new Told();

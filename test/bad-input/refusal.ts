@@ -10,7 +10,7 @@ export interface Refusal extends Omit<Valid, 'operation'> {
   /** Switches and settings that are in force. */
   switches?: Record<string, string>;
   settings?: Record<string, unknown>;
-  arrange?: (emulator: Emulator) => Promise<unknown>;
+  arrange?: (emulator: Emulator, known: Known) => Promise<unknown>;
 }
 
 export type Request = Pick<Refusal, 'method' | 'path' | 'body' | 'headers' | 'code'>;

@@ -2,6 +2,7 @@
 import type { Refusal } from './refusal.ts';
 import { REFUSALS_OF_AGENTS } from './refusals-agents.ts';
 import { REFUSALS_OF_CONTROL } from './refusals-control.ts';
+import { REFUSALS_OF_THREADS } from './refusals-threads.ts';
 import { ask, WORLD } from './world.ts';
 
 const API = `/api/projects/${WORLD}`;
@@ -21,6 +22,7 @@ const payload = (input: unknown, type = ACTION.type) => ({ payload: { type, inpu
 export const REFUSALS: readonly Refusal[] = [
   ...REFUSALS_OF_AGENTS,
   ...REFUSALS_OF_CONTROL,
+  ...REFUSALS_OF_THREADS,
   { rule: 'request/body-max', status: 413, ...dispatch, headers: { 'content-length': '16777217' } },
   {
     rule: 'request/api-version',

@@ -13,7 +13,8 @@ export function refusingRules(): Set<string> {
     // A switch names the rule that it decides, which is not refused there.
     if (!file.endsWith('.ts') || file === 'profile.ts') continue;
     const text = readFileSync(`${EMULATOR}${file}`, 'utf8');
-    for (const [, id = ''] of text.matchAll(/'([a-z]+\/[a-z0-9-]+)'/g)) if (rule(id)) found.add(id);
+    for (const [, id = ''] of text.matchAll(/'([a-z-]+\/[a-z0-9-]+)'/g))
+      if (rule(id)) found.add(id);
   }
   const seen = new Set<string>();
   const look = (node: unknown): void => {

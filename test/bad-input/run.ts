@@ -27,6 +27,12 @@ const LIVED_WITH: Record<string, number> = {
   createAgentInvocation: 8,
   dispatchRoutineAsync: 4,
   fireRoutine: 4,
+  updateAssistant: 8,
+  createThreadRun: 8,
+  createThreadAndRun: 8,
+  submitToolOutputs: 4,
+  cancelThreadRun: 8,
+  stepRun: 4,
 };
 
 export interface Problem {
@@ -181,7 +187,7 @@ export async function sendRefusal(bench: Bench, refusal: Refusal, told: Told): P
   await bench.putBack();
   const change = { ...(switches ? { switches } : {}), ...(settings ? { settings } : {}) };
   await ask(bench.emulator, 'PATCH', `/_emulator/projects/${WORLD}`, change);
-  await arrange?.(bench.emulator);
+  await arrange?.(bench.emulator, bench.known);
   const answer = options === undefined ? await bench.wire.send(raw) : await inProcess(options, raw);
   // What is left of a body that was announced is never sent.
   bench.wire.close();

@@ -2,6 +2,7 @@
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Bench } from './bench.ts';
+import { filledIn } from './refusal.ts';
 import { bytesOf, Wire } from './wire.ts';
 import { CODED, digestOf, FORM_TYPE, formOf, SESSION, uploadOf, WORLD, ZIP } from './world.ts';
 
@@ -58,6 +59,38 @@ test.for([
   socket.write(bytes.subarray(0, bytes.length - 20), () => socket.destroy());
   await closed;
   await untilAtRest();
+});
+
+test.for([
+  ['/threads/runs', { assistant_id: '{assistant}' }],
+  ['/threads/{thread}/runs', { assistant_id: '{assistant}' }],
+  [
+    '/threads/{waiting}/runs/{asking}/submit_tool_outputs',
+    { tool_outputs: [{ tool_call_id: '{call}' }] },
+  ],
+] as const)('a run goes on though nobody reads what %s tells of it', async ([path, asked]) => {
+  const { engine, world } = bench.emulator.project(WORLD);
+  const request = filledIn(
+    { method: 'POST', path: `/api/projects/${WORLD}${path}`, body: { ...asked, stream: true } },
+    bench.known,
+  );
+  const body = Buffer.from(JSON.stringify(request.body));
+  const socket = open();
+  let received = '';
+  socket.setEncoding('latin1').on('data', (text: string) => {
+    received += text;
+  });
+  socket.write(bytesOf({ ...request, headers: HEADERS, body }));
+  await expect.poll(() => received, { timeout: 5_000 }).toContain('event: thread.run.queued');
+  const [, run] = /"id":"(run_\w+)"/.exec(received) ?? [];
+  expect(engine.waits.streams).toBe(1);
+
+  socket.destroy();
+
+  await expect.poll(() => engine.waits.streams, { timeout: 5_000 }).toBe(0);
+  expect(engine.waits.list()).toEqual([]);
+  const due = world.store.sql('SELECT count(*) AS rows FROM due WHERE ref = ?');
+  expect(due.get(`thread_run:${run}`)).toEqual({ rows: 2 });
 });
 
 test('a file in chunks is refused once it is too long, whatever it said of its length', async () => {

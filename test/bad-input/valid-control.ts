@@ -1,8 +1,34 @@
 /** Valid requests of the control API. */
 import type { Collect } from './valid.ts';
-import { type Known, PLAN, SCRIPT, SESSION, SNAPSHOT, WORLD } from './world.ts';
+import { type Known, SCRIPT, SESSION, SNAPSHOT, WORLD } from './world.ts';
 
 const CONTROL = `/_emulator/projects/${WORLD}`;
+const PLAN = {
+  faults: [
+    { agent: 'digest', protocol: 'responses', attempts: [503, 'timeout', 'ok'] },
+    {
+      agent: '*',
+      fault: { status: 429, headers: { 'Retry-After': '7' }, body: 'no', delay: '1s' },
+    },
+    { operation: 'getRoutine', times: 2, fault: { kind: 'slow_body', every: '1s', bytes: 8 } },
+    { operation: 'listRoutines', probability: 0.5, fault: { delay: 'PT2S' } },
+    { operation: 'getAgent', fault: { kind: 'rewrite', set: { '/name': 'z' }, remove: ['/id'] } },
+    {
+      operation: 'getRoutine',
+      fault: { status: 418, headers: { 'x-tea': 'b', allow: 'x' }, body: { a: 1 } },
+    },
+    {
+      at: 'transition',
+      of: 'thread_run',
+      from: 'in_progress',
+      agent: '*',
+      to: 'failed',
+      error: { code: 'x', message: 'y' },
+    },
+    { agent: 'writer', fault: { kind: 'gate', name: 'g' } },
+    { agent: 'writer', fault: { kind: 'disconnect', delay: '1s' } },
+  ],
+};
 
 export function validControl({ of, add }: Collect, { runs }: Known): void {
   of('getHealth');

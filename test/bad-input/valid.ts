@@ -4,6 +4,7 @@ import { validControl } from './valid-control.ts';
 import { validResponses } from './valid-responses.ts';
 import { validRoutines } from './valid-routines.ts';
 import { validSessions } from './valid-sessions.ts';
+import { validThreads } from './valid-threads.ts';
 import type { Known } from './world.ts';
 
 export interface Valid {
@@ -49,5 +50,6 @@ export function valid(known: Known): Map<string, Valid[]> {
   validSessions(collect);
   validResponses(collect, known);
   validControl(collect, known);
+  validThreads(collect, known);
   return all;
 }

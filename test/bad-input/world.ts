@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Emulator } from '../../emulator/emulator.ts';
 import type { Json } from '../started.ts';
+import { buildThreads, type KnownThreads } from './world-threads.ts';
 
 /** The project that is asked, and the snapshot that it is put back to. */
 export const WORLD = 'w';
@@ -83,24 +84,6 @@ export const SCRIPT = {
   ],
   repeat: 'cycle',
 };
-export const PLAN = {
-  faults: [
-    { agent: 'digest', protocol: 'responses', attempts: [503, 'timeout', 'ok'] },
-    {
-      agent: '*',
-      fault: { status: 429, headers: { 'Retry-After': '7' }, body: 'no', delay: '1s' },
-    },
-    { operation: 'getRoutine', times: 2, fault: { kind: 'slow_body', every: '1s', bytes: 8 } },
-    { operation: 'listRoutines', probability: 0.5, fault: { delay: 'PT2S' } },
-    { operation: 'getAgent', fault: { kind: 'rewrite', set: { '/name': 'z' }, remove: ['/id'] } },
-    {
-      operation: 'getRoutine',
-      fault: { status: 418, headers: { 'x-tea': 'b', allow: 'x' }, body: { a: 1 } },
-    },
-    { agent: 'writer', fault: { kind: 'gate', name: 'g' } },
-    { agent: 'writer', fault: { kind: 'disconnect', delay: '1s' } },
-  ],
-};
 
 /** Beside the fields of a form, or around them. */
 export const BOUNDARY = 'edge-of-a-part';
@@ -157,7 +140,7 @@ export async function ask(
   return { status: answer.status, body: text === '' ? undefined : JSON.parse(text) };
 }
 
-type Must = (
+export type Must = (
   method: string,
   path: string,
   body?: unknown,
@@ -165,7 +148,7 @@ type Must = (
 ) => Promise<Json>;
 
 /** What a request may name that only this world knows. */
-export interface Known {
+export interface Known extends KnownThreads {
   runs: string[];
   /** One that has ended and is of a session, and one in the background that has not. */
   response: string;
@@ -209,8 +192,9 @@ export async function build(emulator: Emulator): Promise<Known> {
   });
   const runs = await buildRoutines(must, conversation);
   const said = await buildCalls(must, conversation);
+  const threads = await buildThreads(must, { api: API, control: CONTROL });
   await must('PUT', `${CONTROL}/snapshots/${SNAPSHOT}`);
-  return { runs, draft, ...said };
+  return { runs, draft, ...said, ...threads };
 }
 
 async function buildAgents(must: Must): Promise<string> {
@@ -271,7 +255,7 @@ async function buildRoutines(must: Must, conversation: string): Promise<string[]
 async function buildCalls(
   must: Must,
   conversation: string,
-): Promise<Omit<Known, 'runs' | 'draft'>> {
+): Promise<Omit<Known, 'runs' | 'draft' | keyof KnownThreads>> {
   const endpoint = `${API}/agents/digest/endpoint/protocols`;
   const called = { input: 'Hi', agent_session_id: SESSION, conversation };
   const { id: response } = await must('POST', `${endpoint}/openai/responses`, called);

@@ -14,8 +14,19 @@ const PROJECT = '/api/projects/local';
 const AGENT = `${PROJECT}/agents/demo-agent`;
 const ROUTINE = routineBody('UTC', 0);
 const RESPONSE = { input: 'Summarise what is new.' };
+const THREADS = `${PROJECT}/threads`;
+const MESSAGE = { role: 'user', content: 'Summarise what is new.' };
+const RUN = {
+  method: 'POST',
+  path: `${THREADS}/runs`,
+  body: { assistant_id: 'asst_DemoAssistant00000000001', thread: { messages: [MESSAGE] } },
+};
+const ITS_RUN = `${THREADS}/{thread_id}/runs/{id}`;
 
-/** What is asked of Foundrite; `aim` is the least share of the bare route. A path with `#` is another one each time. */
+/**
+ * What is asked of Foundrite; `aim` is the least share of the bare route. A path with `#` is another one each time, and a name
+ * in braces is a field of what `before` was answered. The reads `after` it belong to the request: their names are of its answer.
+ */
 const REQUESTS = [
   {
     what: 'GET of a routine',
@@ -53,6 +64,30 @@ const REQUESTS = [
     method: 'POST',
     path: `${AGENT}/endpoint/protocols/openai/responses`,
     body: RESPONSE,
+    stores: ['memory'],
+  },
+  {
+    what: 'POST of a message',
+    method: 'POST',
+    path: `${THREADS}/{id}/messages`,
+    body: MESSAGE,
+    before: { method: 'POST', path: THREADS, body: {} },
+    stores: ['memory'],
+  },
+  {
+    what: 'list of 20 messages',
+    method: 'GET',
+    path: `${THREADS}/{id}/messages`,
+    before: { method: 'POST', path: THREADS, body: { messages: Array(20).fill(MESSAGE) } },
+    stores: ['memory'],
+  },
+  { what: 'GET of a thread run', method: 'GET', path: ITS_RUN, before: RUN, stores: ['memory'] },
+  { what: 'POST of a thread and its run', ...RUN, stores: ['memory'] },
+  {
+    what: 'the same, with three polls to its end and its messages',
+    ...RUN,
+    after: [ITS_RUN, ITS_RUN, ITS_RUN, `${THREADS}/{thread_id}/messages`],
+    flags: ['--skip'],
     stores: ['memory'],
   },
 ];
@@ -117,7 +152,7 @@ export async function benchHttp({ quick, say, installed }) {
 
 async function once({ request, store, who, seconds, installed }) {
   const folder = store === 'file' ? mkdtempSync(join(tmpdir(), 'foundrite-bench-')) : undefined;
-  const flags = folder === undefined ? [] : ['--data-dir', folder];
+  const flags = [...(folder === undefined ? [] : ['--data-dir', folder]), ...(request.flags ?? [])];
   const server =
     who === 'foundrite'
       ? await installed.start(flags)
@@ -125,8 +160,9 @@ async function once({ request, store, who, seconds, installed }) {
   try {
     await answers(server, who === 'foundrite' ? '/_emulator/ready' : '/');
     const { before, ...asked } = who === 'foundrite' ? request : bareOf(request);
-    if (before !== undefined) await askOnce(server, before);
+    const made = before === undefined ? {} : await askOnce(server, before);
     const names = { next: 0 };
+    asked.path = filled(asked.path, made);
     await shoot(server, asked, names, Math.max(1, seconds / 3));
     const cpuBefore = cpuSeconds(server.pid);
     const cpu = process.cpuUsage();
@@ -153,10 +189,11 @@ async function once({ request, store, who, seconds, installed }) {
 }
 
 /** The bare route of the same kind: one read, or one insert of the same body. */
-function bareOf({ method, body }) {
-  if (method === 'GET')
-    return { method, path: BARE.GET, before: { method: 'PUT', path: BARE.GET, body: ROUTINE } };
-  return { method: 'PUT', path: BARE.other, body };
+function bareOf({ method, body, after }) {
+  const before = { method: 'PUT', path: BARE.GET, body: ROUTINE };
+  if (method === 'GET') return { method, path: BARE.GET, before };
+  const write = { method: 'PUT', path: BARE.other, body };
+  return after === undefined ? write : { ...write, before, after: after.map(() => BARE.GET) };
 }
 
 async function askOnce(server, { method, path, body }) {
@@ -167,15 +204,29 @@ async function askOnce(server, { method, path, body }) {
   });
   if (!answer.ok)
     throw new BenchError(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+  return answer.json();
 }
 
-function shoot(server, { method, path, body }, names, duration) {
+function filled(path, made) {
+  return path.replace(/\{(\w+)\}/g, (all, name) => made[name] ?? all);
+}
+
+function shoot(server, { method, path, body, after = [] }, names, duration) {
   const request = {
     method,
     path: `${path}?api-version=v1`,
     headers: HEADERS,
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   };
+  if (after.length > 0)
+    request.onResponse = (_status, answer, context) => {
+      context.made = JSON.parse(answer);
+    };
+  const reads = after.map((read) => ({
+    method: 'GET',
+    headers: HEADERS,
+    setupRequest: (one, { made }) => ({ ...one, path: `${filled(read, made)}?api-version=v1` }),
+  }));
   if (path.includes('#'))
     request.setupRequest = (one) => {
       names.next += 1;
@@ -185,6 +236,6 @@ function shoot(server, { method, path, body }, names, duration) {
     url: server.url,
     connections: CONNECTIONS,
     duration,
-    requests: [request],
+    requests: [request, ...reads],
   });
 }

@@ -11,6 +11,8 @@ export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 export const PYTHON_VERSIONS = ['2.1.0', '2.2.0', '2.10.0'];
 /** Those that know routines. */
 export const PYTHON_WITH_ROUTINES = ['2.2.0', '2.10.0'];
+/** The one with azure-ai-agents beside it: an environment of its own would only take time. */
+export const PYTHON_WITH_THREADS = '2.10.0';
 /** What the pinned packages need. */
 const PYTHON_NEEDED = [3, 11];
 
@@ -36,28 +38,37 @@ export function installJavaScript() {
   );
 }
 
+/** Has pip for all the others: an environment takes most of its time to get its own. */
+const PIP = 'pip';
+
 /** Answers why the Python clients cannot be had here; undefined when they are there. */
 export async function installPython() {
   const python = findPython();
   if (python.command === undefined) return python.reason;
+  await installVersion(PIP, PIP, PIP, (folder) => run(python.command, ['-m', 'venv', folder]));
   await Promise.all(
-    [...PYTHON_VERSIONS, SCHEMATHESIS].map((version) => installVersion(python.command, version)),
+    [...PYTHON_VERSIONS, SCHEMATHESIS].map((version) => {
+      const pins = join(CLIENTS, 'requirements', `${version}.txt`);
+      const what = version === SCHEMATHESIS ? version : `the Python client ${version}`;
+      return installVersion(version, readFileSync(pins, 'utf8'), what, async (folder) => {
+        await run(python.command, ['-m', 'venv', '--without-pip', folder]);
+        const pip = ['-m', 'pip', '--python', pythonOf(version), 'install'];
+        // Python compiles what is imported, which is a small part.
+        const flags = ['--quiet', '--disable-pip-version-check', '--no-compile'];
+        await run(pythonOf(PIP), [...pip, ...flags, '--requirement', pins]);
+      });
+    }),
   );
   return undefined;
 }
 
-function installVersion(python, version) {
+function installVersion(version, pins, what, install) {
   const folder = join(CLIENTS, '.venv', version);
-  const pins = join(CLIENTS, 'requirements', `${version}.txt`);
-  const what = version === SCHEMATHESIS ? version : `the Python client ${version}`;
   // The interpreter that it was made with may have gone.
   if (!existsSync(pythonOf(version))) rmSync(folder, { recursive: true, force: true });
-  return unlessDone(folder, readFileSync(pins, 'utf8'), what, async () => {
+  return unlessDone(folder, pins, what, async () => {
     rmSync(folder, { recursive: true, force: true });
-    await run(python, ['-m', 'venv', folder]);
-    const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'];
-    // Python compiles what is imported, which is a small part.
-    await run(pythonOf(version), [...pip, '--no-compile', '--requirement', pins]);
+    await install(folder);
   });
 }
 

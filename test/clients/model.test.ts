@@ -18,6 +18,10 @@ const LOOK = {
 const mock = new LLMock({ port: 0, chunkSize: 4, logLevel: 'silent' });
 
 beforeAll(async () => {
+  mock.onToolResult('call_of_the_model', { content: 'I saw it.' });
+  mock.onMessage('watch', {
+    toolCalls: [{ id: 'call_of_the_model', name: 'look', arguments: '{"where":"there"}' }],
+  });
   mock.onMessage('hello', { content: 'Hello from a model.' });
   mock.onMessage('look', { toolCalls: [{ name: 'look', arguments: '{"where":"here"}' }] });
   mock.onMessage('and now', { content: 'Still here.' });
@@ -32,6 +36,35 @@ beforeAll(async () => {
 });
 
 let worlds = 0;
+
+/** Runs an assistant in a new thread, whose words are the model's: the client, its run when it has come to rest. */
+async function assisted(api: 'chat' | 'responses', content: string) {
+  worlds += 1;
+  const world = await makeWorld(`model-${worlds}`);
+  const client = new OpenAI({
+    apiKey: TOKEN,
+    baseURL: world.endpoint,
+    defaultQuery: { 'api-version': 'v1' },
+  });
+  const { name, description, parameters } = LOOK;
+  const assistant = await client.beta.assistants.create({
+    model: 'gpt-of-the-assistant',
+    tools: [{ type: 'function', function: { name, description, parameters } }],
+  });
+  const reply = { kind: 'model', url: `${mock.url}/v1`, api, api_key: KEY };
+  await world.control('PUT', `/agents/${assistant.id}/reply`, reply);
+  const run = await client.beta.threads.createAndRunPoll({
+    assistant_id: assistant.id,
+    thread: { messages: [{ role: 'user', content }] },
+  });
+  return { client, run };
+}
+
+async function newestText(client: OpenAI, thread: string): Promise<unknown> {
+  const { data } = await client.beta.threads.messages.list(thread, { limit: 1 });
+  const [said] = data[0]?.content ?? [];
+  return said?.type === 'text' ? said.text.value : undefined;
+}
 
 /** A world with the prompt agent `chat`, whose words are the model's. */
 async function chatting(api: 'chat' | 'responses', more: object = {}): Promise<World> {
@@ -139,6 +172,50 @@ describe.each(['chat', 'responses'] as const)('a model that speaks %s', (api) =>
     expect(lastAsked()).toMatchObject({ temperature: 0.3 });
     expect(JSON.stringify(lastAsked().tools)).toContain('"look"');
     expect(JSON.stringify(lastAsked().tools)).not.toContain('code_interpreter');
+  });
+
+  test('answers for an assistant', async () => {
+    const { client, run } = await assisted(api, 'hello');
+
+    expect(run).toMatchObject({
+      status: 'completed',
+      model: 'gpt-of-the-assistant',
+      usage: { total_tokens: expect.any(Number) },
+    });
+    expect(await newestText(client, run.thread_id)).toBe('Hello from a model.');
+  });
+
+  test('gets back its own call id from an assistant', async () => {
+    const { client, run } = await assisted(api, 'watch');
+    const [call] = run.required_action?.submit_tool_outputs.tool_calls ?? [];
+    const tool_outputs = [{ tool_call_id: call?.id ?? '', output: 'a door' }];
+
+    const done = await client.beta.threads.runs.submitToolOutputsAndPoll(run.id, {
+      thread_id: run.thread_id,
+      tool_outputs,
+    });
+
+    expect(call).toMatchObject({
+      id: expect.stringMatching(/^call_[0-9a-f]{24}$/),
+      function: { name: 'look', arguments: '{"where":"there"}' },
+    });
+    expect(done.status).toBe('completed');
+    expect(await newestText(client, run.thread_id)).toBe('I saw it.');
+  });
+
+  test('that fails has its run fail', async () => {
+    mock.nextRequestError(500, { message: 'out of order' });
+    const { run } = await assisted(api, 'hello');
+    mock.nextRequestError(429, { message: 'slow down' });
+    const { run: limited } = await assisted(api, 'hello');
+
+    expect([run, limited]).toMatchObject([
+      {
+        status: 'failed',
+        last_error: { code: 'server_error', message: expect.stringContaining('out of order') },
+      },
+      { status: 'failed', last_error: { code: 'rate_limit_exceeded' } },
+    ]);
   });
 
   test('that answers an error is a response that failed', async () => {

@@ -2,7 +2,7 @@
 import { DefaultAzureCredential } from '@azure/identity';
 import OpenAI from 'openai';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { AGENT, type Answer, makeWorld, ORIGIN, TOKEN, type World } from './world.ts';
+import { AGENT, type Answer, makeWorld, ORIGIN, openWorld, TOKEN, type World } from './world.ts';
 
 /** Versions 6 and 7 of the client answer alike; each test says what it expects. */
 type Json = Answer['body'];
@@ -83,7 +83,7 @@ describe.each(WAYS)('$name', ({ name, client, body, query, features }) => {
   let openai: Json;
 
   beforeAll(async () => {
-    world = await makeWorld(`openai-${name.replaceAll(/[^a-z0-9]+/gi, '-')}`);
+    world = await openWorld(`openai-${name.replaceAll(/[^a-z0-9]+/gi, '-')}`);
     const turns = [{ text: SAID }];
     await world.control('PUT', `/agents/${AGENT}/reply`, { kind: 'script', turns });
     openai = await client(world);

@@ -1,4 +1,4 @@
-/** azure-ai-projects as PyPI has it. The scripts assert; here each of their tests is one of ours. */
+/** azure-ai-projects and azure-ai-agents as PyPI has them. The scripts assert; here each of their tests is one of ours. */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,7 +6,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { blocksOf, indented, readSeed } from '../seed-units.ts';
-import { PYTHON_VERSIONS, PYTHON_WITH_ROUTINES, pythonOf } from './install.mjs';
+import {
+  PYTHON_VERSIONS,
+  PYTHON_WITH_ROUTINES,
+  PYTHON_WITH_THREADS,
+  pythonOf,
+} from './install.mjs';
 
 interface Line {
   name: string;
@@ -59,11 +64,12 @@ if (missing === undefined) {
   const runs = [
     ...PYTHON_WITH_ROUTINES.map((version) => run('routines.py', version)),
     ...PYTHON_VERSIONS.map((version) => run('agents.py', version)),
+    run('threads.py', PYTHON_WITH_THREADS),
     ...(seed === undefined ? [] : [run('seed.py', '2.1.0', blocks)]),
   ];
   // The names of the tests are the scripts', so these run before there are any.
   for (const { script, version, lines, broken } of await Promise.all(runs)) {
-    describe(`azure-ai-projects ${version}, ${script}`, () => {
+    describe(`${script}, beside azure-ai-projects ${version}`, () => {
       test('comes to the end of its tests', () => {
         expect(broken).toBeUndefined();
         expect(lines.length).toBeGreaterThanOrEqual(5);

@@ -5,6 +5,7 @@
  */
 import { spawn } from 'node:child_process';
 import { expect, onTestFinished, test } from 'vitest';
+import { buildThreads, type KnownThreads } from '../bad-input/world-threads.ts';
 import { scratchFolder } from '../fixture.ts';
 import { start } from '../started.ts';
 import { CLIENTS, pythonOf, SCHEMATHESIS } from './install.mjs';
@@ -13,7 +14,7 @@ const missing = process.env.FOUNDRITE_CLIENTS_NO_PYTHON;
 const examples = process.env.FOUNDRITE_SCHEMATHESIS_EXAMPLES ?? '4';
 const seed = process.env.FOUNDRITE_SCHEMATHESIS_SEED ?? '1';
 const PHASES = ['examples', 'coverage', 'fuzzing', 'stateful'];
-/** A made-up request takes about 10 ms, and there are 94 operations. */
+/** A made-up request takes about 10 ms, and there are 119 operations. */
 const ENDS_AFTER_MS = 300_000 + Number(examples) * 10_000;
 
 test.skipIf(missing !== undefined)(
@@ -30,6 +31,8 @@ test.skipIf(missing !== undefined)(
       ...['--setting', 'wall_max=1s'],
       // A log is followed until it ends by itself.
       ...['--setting', 'log_max=50ms', '--setting', 'log_keep_alive=20ms'],
+      // The same of a run that is streamed.
+      ...['--setting', 'run_queue_time=5ms', '--setting', 'run_time=20ms'],
     );
     onTestFinished(() => emulator.end());
     let said = '';
@@ -37,7 +40,10 @@ test.skipIf(missing !== undefined)(
       said += String(chunk);
     });
 
+    // Nobody but the service names threads, runs and what belongs to them.
+    const known = await threadsOf(emulator.url, token);
     const { code, printed } = await schemathesis(
+      known,
       ...['run', '../../openapi.yaml', '--url', emulator.url],
       ...['--header', `Authorization: Bearer ${token}`],
       ...['--checks', 'all', '--phases', PHASES.join(',')],
@@ -55,12 +61,34 @@ test.skipIf(missing !== undefined)(
   ENDS_AFTER_MS,
 );
 
-function schemathesis(...args: string[]): Promise<{ code: number | null; printed: string }> {
+/** Threads of the first project with runs that have ended, wait, and go on. */
+async function threadsOf(url: string, token: string): Promise<KnownThreads> {
+  const must = async (method: string, path: string, body?: unknown) => {
+    const answer = await fetch(url + path, {
+      method,
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    expect(answer.ok, `${method} ${path} was answered ${answer.status}`).toBe(true);
+    return await answer.json();
+  };
+  const [api, control] = ['/api/projects/local', '/_emulator/projects/local'];
+  await must('PUT', `${control}/clock`, { rate: 0 });
+  const known = await buildThreads(must, { api, control });
+  await must('PUT', `${control}/clock`, { rate: 1 });
+  return known;
+}
+
+function schemathesis(
+  known: KnownThreads,
+  ...args: string[]
+): Promise<{ code: number | null; printed: string }> {
   const main = ['-m', 'schemathesis.cli', '--config-file', 'schemathesis.toml'];
   const child = spawn(pythonOf(SCHEMATHESIS), [...main, ...args], {
     cwd: CLIENTS,
     env: {
       ...process.env,
+      FOUNDRITE_SCHEMATHESIS_KNOWN: JSON.stringify(known),
       PYTHONUTF8: '1',
       PYTHONDONTWRITEBYTECODE: '1',
       NO_COLOR: '1',

@@ -38,6 +38,9 @@ def send(method, url, body=None):
 class World:
     """A project of the emulator, its clock standing still at NOW, and a client of it."""
 
+    # An emulator holds 256: what a test has made goes with it.
+    made = []
+
     def __init__(self, name, settings=None, **options):
         self.name = f"py-{VERSION.replace('.', '-')}-{name}"
         self.endpoint = f"{SECURE}/api/projects/{self.name}"
@@ -54,6 +57,7 @@ class World:
                 **options,
             },
         )
+        World.made.append(self)
         self.version(AGENT)
         if settings is not None:
             self.control("PATCH", "", {"settings": settings})
@@ -120,4 +124,6 @@ def tell(tests):
             test()
         except Exception:  # pylint: disable=broad-except
             line["error"] = traceback.format_exc()
+        while World.made:
+            World.made.pop().control("DELETE", "")
         print(json.dumps(line), flush=True)

@@ -1,4 +1,5 @@
 /** A project of the emulator that `foundrite exec` started, with an agent in it, and what the tests ask it beside its clients. */
+import { onTestFinished } from 'vitest';
 
 const ENDPOINT = process.env.AZURE_AI_PROJECT_ENDPOINT ?? '';
 export const ORIGIN = new URL(ENDPOINT).origin;
@@ -78,7 +79,15 @@ export class World {
   }
 }
 
-export async function makeWorld(
+/** The world of one test, gone with it: an emulator holds 256 projects. */
+export async function makeWorld(name: string, options?: Record<string, unknown>): Promise<World> {
+  const world = await openWorld(name, options);
+  onTestFinished(async () => void (await world.control('DELETE', '')));
+  return world;
+}
+
+/** A world of several tests. */
+export async function openWorld(
   name: string,
   { settings, ...options }: Record<string, unknown> = {},
 ): Promise<World> {

@@ -74,7 +74,7 @@ export function figuresOf({ story, moments, inCalls, lines, problems }: Killed):
   const where = Object.entries(moments).map(([moment, times]) => `${moment} ${times}`);
   return [
     `${story.kills.length} kills (${where.join(', ')}), ${inCalls} with a call open`,
-    `${count('dispatch')} dispatches, ${count('change')} changes and ${count('timer')} timers told`,
+    `${count('dispatch')} dispatches, ${count('change')} changes and ${count('timer')} timers told, ${count('kept')} things kept on threads`,
     `${firings} firings, ${story.calls.length} calls counted by the agent, ${interrupted} attempts interrupted`,
     `${lines} lines played again`,
     `${problems.length} problems`,
@@ -166,7 +166,7 @@ export async function endOf(
   kills: readonly number[],
   restMs = 5_000,
 ): Promise<Story> {
-  // Timers are put one second ahead.
+  // Timers are put one second ahead, and runs of threads take two.
   await emulator.ask('POST', `${CONTROL}/clock:advance`, { by: '2s' });
   await client.take(emulator);
   const timers = client.told.flatMap((line) => (line.kind === 'timer' ? [line.routine] : []));
@@ -188,6 +188,7 @@ export async function endOf(
       runs,
       schedules: client.schedules,
       journal: await journalOf(emulator),
+      kept: await keptOf(emulator, client),
     },
   };
 }
@@ -215,6 +216,16 @@ async function runsOf(emulator: Started, routine: string): Promise<Json[]> {
     if (!body.has_more) return runs;
     after = body.last_id;
   }
+}
+
+async function keptOf(emulator: Started, client: Client): Promise<Map<string, Json | null>> {
+  const kept = new Map<string, Json | null>();
+  for (const line of client.told) {
+    if (line.kind !== 'kept') continue;
+    const { status, body } = await emulator.ask('GET', line.path);
+    kept.set(line.path, status === 200 ? body : null);
+  }
+  return kept;
 }
 
 async function journalOf(emulator: Started): Promise<Json[]> {

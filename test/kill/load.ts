@@ -10,6 +10,7 @@ export const CONTROL = '/_emulator/projects/local';
 const OTHER = '/_emulator/projects/other';
 const OTHER_ROUTINES = '/api/projects/other/routines';
 const ENDPOINT = '/api/projects/local/agents/demo-agent/endpoint/protocols/invocations';
+const THREADS = '/api/projects/local/threads';
 const INVOKE = { type: 'invoke_agent_responses_api', agent_name: 'demo-agent' };
 const MINUTE = 60_000;
 
@@ -44,6 +45,7 @@ export class Client {
   #pausing = false;
   #working = 0;
   #names = 0;
+  #assistant = '';
   readonly #chance: Chance;
 
   constructor(seed: string) {
@@ -77,6 +79,8 @@ export class Client {
       this.schedules.set(name, { from: (Math.floor(now / apart) + 1) * apart, every: apart });
     }
     await this.#must('PUT', OTHER, { empty: true });
+    const assistant = await this.#must('POST', '/api/projects/local/assistants', { model: 'any' });
+    this.#assistant = assistant.id;
   }
 
   /** Several workers that ask one after the other, until the connection breaks. */
@@ -87,6 +91,7 @@ export class Client {
       this.#loop(() => this.#change('a')),
       this.#loop(() => this.#change('b')),
       this.#loop(() => this.#callOrSetTimer()),
+      this.#loop(() => this.#talk()),
     ]);
   }
 
@@ -157,6 +162,25 @@ export class Client {
     const routine = this.#name('timer');
     const answer = await this.#try('PUT', `${ROUTINES}/${routine}`, timer('1s', routine));
     if (this.#expected(answer, 'timer')) this.told.push({ kind: 'timer', routine });
+  }
+
+  /** A thread is made, spoken to and run on; one run of three is cancelled. */
+  async #talk(): Promise<void> {
+    const thread = await this.#keep(THREADS, {});
+    await this.#keep(`${thread}/messages`, { role: 'user', content: this.#name('said') });
+    const run = await this.#keep(`${thread}/runs`, { assistant_id: this.#assistant });
+    if (this.#chance(3) > 0) return;
+    const { status } = await this.#try('POST', `${run}/cancel`);
+    // It may have ended before.
+    if (status === 200) this.told.push({ kind: 'kept', path: run, status: 'cancelled' });
+  }
+
+  /** Makes something, and notes where it is read. */
+  async #keep(path: string, body: object): Promise<string> {
+    const answer = await this.#try('POST', path, body);
+    const made = `${path}/${answer.body.id}`;
+    if (this.#expected(answer, path)) this.told.push({ kind: 'kept', path: made });
+    return made;
   }
 
   /** A routine of this worker's own is put, changed, switched or deleted. */

@@ -16,6 +16,8 @@ export type Told =
   | { kind: 'seen'; subject: string; value: string | null }
   /** A dispatch that was acknowledged with this id. */
   | { kind: 'dispatch'; routine: string; id: string }
+  /** What was made on a thread, or a thread, by where it is read; a run with the status that it was promised, if any. */
+  | { kind: 'kept'; path: string; status?: string }
   /** A timer that was acknowledged, and never touched again. */
   | { kind: 'timer'; routine: string }
   /** An answer that nothing of this gives a reason for. */
@@ -34,6 +36,8 @@ export interface Story {
     /** Schedules that were put once and never touched again: their first instant, and how far apart they are. */
     schedules: ReadonlyMap<string, { from: number; every: number }>;
     journal: readonly Json[];
+    /** What is read where something was kept, or null. */
+    kept: ReadonlyMap<string, Json | null>;
   };
 }
 
@@ -51,6 +55,7 @@ export function problemsIn(story: Story): string[] {
     ...story.told.flatMap((line) => (line.kind === 'refused' ? [`refused: ${line.what}`] : [])),
     ...lostChanges(story),
     ...lostRuns(story),
+    ...lostOnThreads(story),
     ...doubled(story),
     ...stuck(story),
     ...beyondPolicy(story),
@@ -152,6 +157,21 @@ function lostRuns({ told, after }: Story): string[] {
     if (line.kind === 'missed') problems.push(`lost: ${line.count} firings of ${line.routine}`);
   }
   return problems;
+}
+
+const ENDED = ['completed', 'failed', 'cancelled', 'expired', 'incomplete'];
+
+function lostOnThreads({ told, after }: Story): string[] {
+  return told.flatMap((line) => {
+    if (line.kind !== 'kept') return [];
+    const { path, status: promised } = line;
+    const read = after.kept.get(path);
+    if (!read) return [`lost: ${path}`];
+    if (promised !== undefined && read.status !== promised)
+      return [`lost: ${path} is ${read.status}, and was told to be ${promised}`];
+    const isStuck = read.object === 'thread.run' && !ENDED.includes(read.status);
+    return isStuck ? [`stuck: ${path} is ${read.status}`] : [];
+  });
 }
 
 function plannedIn(runs: readonly Json[]): number[] {

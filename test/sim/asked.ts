@@ -4,11 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkResponse } from '../../contracts/openapi.ts';
 import { systemClock } from '../../emulator/clock.ts';
-import { createEmulator, type Emulator } from '../../emulator/emulator.ts';
+import { createEmulator, type Emulator, type EmulatorOptions } from '../../emulator/emulator.ts';
 import type { Json } from '../started.ts';
+import { isThreadStep } from '../thread-model/step.ts';
 import { agentRequest, queryOf } from './agent-asked.ts';
 import { msOf } from './deliveries.ts';
+import { type State, threadsOf } from './state.ts';
 import type { AgentStep, Setup, Step } from './step.ts';
+import { threadRequest } from './thread-asked.ts';
 
 /** Something wrong that is put between a story and the emulator. */
 export interface Planted {
@@ -37,12 +40,15 @@ export const CONTROL = `/_emulator/projects/${PROJECT}`;
 
 const HOUR = 3_600_000;
 
+/** What an emulator costs is paid once: by the agents that worlds begin with, one, and whose story it is in. */
+const SHARED = new Map<string, { story: Asked; emulator: Emulator }>();
+
 export class Asked {
   private readonly setup: Setup;
   private readonly planted: Planted;
   private readonly complain: (what: string, emulator: unknown) => never;
   private readonly folder: string | undefined;
-  private emulator: Emulator;
+  private emulator: Promise<Emulator>;
   private hostNow: number;
 
   /** `kept` keeps the world in files, so that it can be restarted. */
@@ -60,34 +66,61 @@ export class Asked {
     this.emulator = this.open();
   }
 
-  private open(): Emulator {
-    const { now, agents, settings, switches } = this.setup;
-    const emulator = createEmulator({
+  private async open(): Promise<Emulator> {
+    const { settings, switches } = this.setup;
+    const emulator =
+      this.folder === undefined
+        ? await this.openShared()
+        : this.create(() => this, { settings, switches, dataDir: this.folder });
+    this.planted.opened?.(emulator);
+    return emulator;
+  }
+
+  private create(story: () => Asked, options: EmulatorOptions): Emulator {
+    const { now, agents } = this.setup;
+    return createEmulator({
       now: Date.parse(now),
       seed: 'sim',
       rate: 0,
       skip: false,
       agents: Object.fromEntries(agents.map((name) => [name, {}])),
-      settings,
-      switches,
-      host: { now: () => this.hostNow, after: systemClock.after },
-      notice: (message) => this.complain('what the emulator printed', message),
-      ...(this.folder !== undefined && { dataDir: this.folder }),
+      host: { now: () => story().hostNow, after: systemClock.after },
+      notice: (message) => story().complain('what the emulator printed', message),
+      ...options,
     });
-    this.planted.opened?.(emulator);
-    return emulator;
+  }
+
+  /** A world of its own on an emulator that stories have one after the other. */
+  private async openShared(): Promise<Emulator> {
+    const { now, agents, settings, switches } = this.setup;
+    const key = String(agents);
+    const last = { story: this };
+    const shared =
+      SHARED.get(key) ?? Object.assign(last, { emulator: this.create(() => last.story, {}) });
+    SHARED.set(key, shared);
+    shared.story = this;
+    const body = JSON.stringify({ now, settings, switches });
+    const request = new Request(`http://localhost${CONTROL}`, { method: 'PUT', body });
+    const { status } = await shared.emulator.fetch(request);
+    if (status >= 300) throw new Error(`The world of a story was answered ${status}`);
+    return shared.emulator;
   }
 
   async restart(): Promise<void> {
-    await this.emulator.close();
+    await (await this.emulator).close();
     // At rate 0 a world does not care how long nobody was there.
     this.hostNow += HOUR;
     this.emulator = this.open();
   }
 
   async close(): Promise<void> {
-    await this.emulator.close();
-    if (this.folder !== undefined) rmSync(this.folder, { recursive: true, force: true });
+    const emulator = await this.emulator;
+    if (this.folder === undefined) {
+      await emulator.fetch(new Request(`http://localhost${CONTROL}`, { method: 'DELETE' }));
+      return;
+    }
+    await emulator.close();
+    rmSync(this.folder, { recursive: true, force: true });
   }
 
   /** Undefined where the connection broke instead. */
@@ -97,7 +130,8 @@ export class Asked {
       headers: { authorization: 'Bearer any' },
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
-    const { emulator, planted } = this;
+    const { planted } = this;
+    const emulator = await this.emulator;
     const ask = async (one: Request) => await emulator.fetch(one);
     let response: Response;
     try {
@@ -121,13 +155,21 @@ export class Asked {
     const request = new Request(`http://localhost${CONTROL}/journal?canonical=true&limit=10000`, {
       headers: { accept: 'application/x-ndjson' },
     });
-    const journal = await (await this.emulator.fetch(request)).text();
+    const journal = await (await (await this.emulator).fetch(request)).text();
     return journal.trim().split('\n');
   }
 }
 
-/** What is asked for a step; `now` is where the world's clock stands. */
-export function requestOf(step: Step, now: number): [method: string, path: string, body?: unknown] {
+/** What is asked for a step, as things stand before it. */
+export function requestOf(
+  step: Step,
+  state: State,
+): [method: string, path: string, body?: unknown] {
+  if (isThreadStep(step)) {
+    const { of, method, path, body } = threadRequest(threadsOf(state), step);
+    return [method, (of === 'api' ? API : CONTROL) + path, body];
+  }
+  const { now } = state;
   const encoded = 'name' in step ? encodeURIComponent(step.name) : '';
   const routine = `${API}/routines/${encoded}`;
   switch (step.do) {
@@ -176,5 +218,9 @@ function runsIn(routine: string | undefined): string {
 
 /** Steps that are about agents have two words; but for these. */
 export function isAgentStep(step: Step): step is AgentStep {
+  return !isThreadStep(step) && isOfAgents(step);
+}
+
+function isOfAgents(step: Step): boolean {
   return step.do.includes(' ') || ['respond', 'invoke', 'list'].includes(step.do);
 }

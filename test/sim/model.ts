@@ -6,13 +6,18 @@
  * Modelled: routines (put, replaced, paused, deleted, made again), their triggers (schedules by a naive cron, timers,
  * events by hand), dispatches, runs and their lists and pages, attempts and their policy, faults, settings and switches, the
  * clock at rate 0 without skip, reset, snapshots, restarts; agents and their versions (drafts, routing, provisioning, what
- * is deleted), sessions by time and by hand, calls by client and by delivery, stored responses, conversations and items.
+ * is deleted), sessions by time and by hand, calls by client and by delivery, stored responses, conversations and items;
+ * and assistants, threads and runs, which are told in ../thread-model.
  * Which version a new session draws is read from the answer: it only has to have a share, and to stay.
  * Not modelled: skip and rate 1 (and with it lateness), gates, slow and rewritten bodies, replies other than echo, drawn
  * chances, calls of a real agent (and so attempts that a restart interrupts), streams, background and cancelled work,
  * files and logs of sessions, code, clients that wait for a cold start, deletions that take time, filters, profiles,
  * headers and envelopes of other generations, the texts of messages, ids.
  */
+import { takeThreadStep } from '../thread-model/model.ts';
+import { nextDue, runNextDue } from '../thread-model/runs.ts';
+import { isThreadStep } from '../thread-model/step.ts';
+import { freshThreads } from '../thread-model/world.ts';
 import { takeAgentStep } from './agent-steps.ts';
 import { declare, provisioned } from './agents.ts';
 import type { Json } from './definition.ts';
@@ -30,6 +35,7 @@ import {
   runOf,
   type Settings,
   type State,
+  threadsOf,
 } from './state.ts';
 import type { Expected, Setup, Step } from './step.ts';
 
@@ -46,6 +52,12 @@ const OPERATIONS: Record<string, string> = {
   'delete version': 'deleteAgentVersion',
   'make session': 'createSession',
   'stop session': 'stopSession',
+  'start run': 'createThreadRun',
+  'start thread and run': 'createThreadAndRun',
+  'get run': 'getThreadRun',
+  'cancel run': 'cancelThreadRun',
+  'submit outputs': 'submitToolOutputs',
+  'add message': 'createMessage',
   invoke: 'createAgentInvocation',
 };
 
@@ -71,11 +83,12 @@ export class Model {
   /** The world as it was made. */
   private fresh(keys: number): State {
     const { now, agents, settings, switches } = this.setup;
+    const set = { ...DEFAULT_SETTINGS, ...inMs(settings) };
     const state: State = {
       now: Date.parse(now),
       seq: 0,
       keys,
-      settings: { ...DEFAULT_SETTINGS, ...inMs(settings) },
+      settings: set,
       switches: { ...DEFAULT_SWITCHES, ...switches },
       agents: [],
       drafts: [],
@@ -88,6 +101,7 @@ export class Model {
       waiting: [],
       faults: [],
       attempts: [],
+      threads: freshThreads(Date.parse(now), set),
     };
     for (const name of agents) declare(state, name);
     return state;
@@ -112,6 +126,10 @@ export class Model {
 
   private take(step: Step): Expected {
     const { state } = this;
+    if (isThreadStep(step)) {
+      const threads = takeThreadStep(threadsOf(state), step);
+      return { threads, status: threads.status, skipped: threads.skipped ?? false };
+    }
     switch (step.do) {
       case 'put':
       case 'get':
@@ -159,9 +177,15 @@ export class Model {
       const fired: Fired[] = [];
       // clock/idle-leaves-triggers: what lies on the way fires, what lies beyond does not; within an instant triggers
       // come after consequences (clock/order-within-an-instant), so those of the last one lie beyond.
-      while (this.state.due.some(({ what }) => what !== 'trigger')) fired.push(...this.runNext());
+      while (this.isBusy()) fired.push(...this.runNext());
       return { status: 200, fired };
     });
+  }
+
+  /** Whether a consequence is to come. */
+  private isBusy(): boolean {
+    const { due, threads } = this.state;
+    return due.some(({ what }) => what !== 'trigger') || threads.due.some((one) => one.class === 0);
   }
 
   private moveTo(to: number): Expected {
@@ -188,16 +212,24 @@ export class Model {
   /** Runs everything that is due up to an instant, that instant included, each at its own. */
   private runTo(to: number): Fired[] {
     const fired: Fired[] = [];
-    while (this.state.due.some(({ at }) => at <= to)) fired.push(...this.runNext());
+    const isDue = ({ at }: { at: number }) => at <= to;
+    const { state } = this;
+    while (state.due.some(isDue) || state.threads.due.some(isDue)) fired.push(...this.runNext());
     return fired;
   }
 
   private runNext(): Fired[] {
     const { state } = this;
     const [due] = state.due.sort((a, b) => a.at - b.at || a.class - b.class || a.seq - b.seq);
-    if (!due) return [];
+    const ofRun = nextDue(state.threads);
     this.turns += 1;
     if (this.turns > TURNS_MAX) throw new TooMuch();
+    if (ofRun && (!due || (ofRun.at - due.at || ofRun.class - due.class) < 0)) {
+      state.now = Math.max(state.now, ofRun.at);
+      runNextDue(threadsOf(state));
+      return [];
+    }
+    if (!due) return [];
     state.due = state.due.filter((one) => one !== due);
     state.now = Math.max(state.now, due.at);
     if (due.what === 'trigger') return this.come(due);

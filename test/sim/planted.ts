@@ -2,7 +2,8 @@
 import type { Emulator } from '../../emulator/emulator.ts';
 import { type Planted, PROJECT } from './asked.ts';
 
-function database(emulator: Emulator) {
+/** Of the project of a story. */
+export function database(emulator: Emulator) {
   return emulator.project(PROJECT).world.store.db;
 }
 

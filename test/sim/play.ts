@@ -1,6 +1,8 @@
 /** Plays a story on the emulator and on the model at once, and stops where they differ. */
 import { isDeepStrictEqual } from 'node:util';
 import { replayJournal } from '../../emulator/replay.ts';
+import { isThreadStep } from '../thread-model/step.ts';
+import { there } from '../thread-model/world.ts';
 import {
   compareAgent,
   compareAgents,
@@ -23,6 +25,7 @@ import { compareAttempts, compareRuns } from './routine-world.ts';
 import { runsOf } from './routines.ts';
 import type { Expected, Step } from './step.ts';
 import { type Story, stepsOf } from './story.ts';
+import { compareThreads, compareToldOfThreads } from './thread-world.ts';
 
 /** What every story ends with: nothing stands in the way, and whatever is under way comes to its end. */
 const ENDING: Step[] = [
@@ -30,6 +33,8 @@ const ENDING: Step[] = [
   { do: 'advance', until: 'idle' },
   { do: 'page', limit: 2 },
 ];
+/** What stories of threads alone have beside them: of the rest of the world nothing is to be looked at. */
+const AROUND = ['advance', 'faults'];
 
 export class Play {
   private readonly story: Story;
@@ -41,11 +46,15 @@ export class Play {
   private attempts = { seen: 0, cursor: 0 };
   private attemptsMax: number;
   private readonly names = new Set<string>();
+  private readonly isOfThreads: boolean;
   /** Whether all steps of the story were taken. */
   private ends = false;
 
   constructor(story: Story, figures: Figures = new Map(), planted: Planted = {}) {
     this.story = story;
+    this.isOfThreads =
+      story.setup.agents.length === 0 &&
+      stepsOf(story).every((step) => isThreadStep(step) || AROUND.includes(step.do));
     this.both = new Compared(story, figures, planted);
     const { now, settings } = this.both.model.state;
     this.now = now;
@@ -69,6 +78,8 @@ export class Play {
       if (!this.leftOut && under.length > 0) both.differ('runs that never end', [], under);
       for (const { phase, error } of runs)
         both.count(`run ${phase}${error ? ` by ${error.type}` : ''}`);
+      for (const { runs: own } of both.model.state.threads.threads.filter(there))
+        for (const { status } of own) both.count(`thread run ${status}`);
       if (replayed) await this.replay();
     } finally {
       await both.asked.close();
@@ -80,23 +91,26 @@ export class Play {
     if (written.do !== 'page' || !this.ends) both.step += 1;
     const { model } = both;
     const step = this.meant(written);
+    const request = step.do === 'restart' ? undefined : requestOf(step, model.state);
     const expected = model.apply(step);
     both.count('steps');
     if (isAgentStep(step)) both.count('steps about agents');
+    if (isThreadStep(step)) both.count('steps about threads');
     if (step.do === 'advance') this.leftOut = expected.skipped ?? false;
     if (expected.skipped) {
       both.count(`${step.do} left out`);
       return;
     }
     this.attemptsMax = Math.max(this.attemptsMax, Number(model.state.settings.attempts_max));
-    if (step.do === 'restart') {
+    if (!request) {
       both.count('restart');
       await both.asked.restart();
-    } else if (step.do === 'page' || step.do === 'list') {
-      const answer = await both.asked.ask(...requestOf(step, this.now));
+    } else {
+      const answer = await both.asked.ask(...request);
       this.compare(step, expected, answer);
-      await comparePages(both, step, expected, answer);
-    } else this.compare(step, expected, await both.asked.ask(...requestOf(step, this.now)));
+      if (step.do === 'page' || step.do === 'list' || step.do === 'leaf through')
+        await comparePages(both, step, pagesIn(expected), request[1], answer);
+    }
     if (step.do === 'reset') {
       const { runs, agents } = model.state;
       both.ids.keepOnly(new Set([...runs, ...agents].map(({ key }) => key)));
@@ -129,6 +143,10 @@ export class Play {
           `${status} ${rule} ${JSON.stringify(body)}`,
         );
       both.count(`refused by ${rule}`);
+      return;
+    }
+    if (expected.threads) {
+      compareToldOfThreads(both, expected.threads, answer);
       return;
     }
     if (expected.status !== status)
@@ -177,6 +195,8 @@ export class Play {
     const { state } = both.model;
     if (['get', 'page', 'list', 'snapshot'].includes(step.do)) return;
     const whole = ['advance', 'set', 'reset', 'restart'].includes(step.do);
+    if (whole || isThreadStep(step)) await compareThreads(both, whole);
+    if (isThreadStep(step) || this.isOfThreads) return;
     if (whole || isAgentStep(step)) await this.compareAgents(step, whole);
     if (isAgentStep(step)) return;
     const about = 'name' in step ? step.name : undefined;
@@ -225,6 +245,10 @@ export class Play {
       both.differ(`line ${other + 1} of the journal, replayed`, lines[other], again[other]);
     both.count('journals replayed');
   }
+}
+
+function pagesIn({ pages, threads }: Expected): (number | string | undefined)[][] {
+  return threads?.pages ?? pages ?? [];
 }
 
 /** Which conversation a step is about. */

@@ -1,9 +1,9 @@
-/** `npm run test:sim`: the stories of many seeds on two processes; `-- --seeds N --from S`, or one again with `--seed X`. */
+/** `npm run test:sim`: the stories of many seeds on two processes; `-- --seeds N --from S`, or one again with `--seed X`; `--of threads` tells of nothing else. */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { type Failure, playSeed, report } from './seeds.ts';
+import { type Failure, playSeed, report, type StoriesOf } from './seeds.ts';
 
 /** So many seeds are handed to a process at once. */
 const SHARE = 25;
@@ -18,19 +18,19 @@ interface Played {
   took: number;
 }
 
-async function play(from: number, to: number): Promise<Played> {
+async function play(from: number, to: number, of: StoriesOf): Promise<Played> {
   const figures = new Map<string, number>();
   const failures: Failure[] = [];
   const before = process.cpuUsage();
   for (let seed = from; seed < to; seed += 1) {
-    const failure = await playSeed(seed, figures);
+    const failure = await playSeed(seed, figures, undefined, of);
     if (failure) failures.push(failure);
   }
   const { user, system } = process.cpuUsage(before);
   return { figures: [...figures], failures: failures.map(report), took: (user + system) / 1_000 };
 }
 
-async function playAll(from: number, seeds: number): Promise<boolean> {
+async function playAll(from: number, seeds: number, of: StoriesOf): Promise<boolean> {
   const started = performance.now();
   const seconds = () => (performance.now() - started) / 1_000;
   const totals = new Map<string, number>();
@@ -48,7 +48,7 @@ async function playAll(from: number, seeds: number): Promise<boolean> {
     while (next < end && failures.length < FAILURES_MAX) {
       const [first, last] = [next, Math.min(next + SHARE, end)];
       next = last;
-      child.send([first, last]);
+      child.send([first, last, of]);
       const [played] = (await Promise.race([once(child, 'message'), died])) as [Played];
       for (const [what, times] of played.figures) totals.set(what, (totals.get(what) ?? 0) + times);
       for (const failure of played.failures) console.error(`\n${failure}\n`);
@@ -78,20 +78,22 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '10000' },
     from: { type: 'string', default: '1' },
     seed: { type: 'string' },
+    of: { type: 'string', default: 'all' },
     share: { type: 'boolean', default: false },
   },
 });
 
+const of: StoriesOf = values.of === 'threads' ? 'threads' : 'all';
 if (values.share) {
-  process.on('message', ([from, to]: [number, number]) => {
-    void play(from, to).then((played) => process.send?.(played));
+  process.on('message', ([from, to, whose]: [number, number, StoriesOf]) => {
+    void play(from, to, whose).then((played) => process.send?.(played));
   });
 } else if (values.seed !== undefined) {
   const seed = Number(values.seed);
-  const { failures } = await play(seed, seed + 1);
+  const { failures } = await play(seed, seed + 1, of);
   console.log(failures[0] ?? `seed ${seed} passes`);
   process.exitCode = failures.length > 0 ? 1 : 0;
 } else {
-  const passed = await playAll(Number(values.from), Number(values.seeds));
+  const passed = await playAll(Number(values.from), Number(values.seeds), of);
   process.exitCode = passed ? 0 : 1;
 }

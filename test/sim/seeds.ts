@@ -5,9 +5,15 @@ import type { Planted } from './asked.ts';
 import { Difference, type Figures, plain } from './compared.ts';
 import { Play } from './play.ts';
 import { type Story, stepsOf, stories, tell } from './story.ts';
+import { threadStories } from './thread-story.ts';
+
+/** Stories of the whole product, or of threads and their runs alone. */
+const STORIES = { all: stories, threads: threadStories };
+export type StoriesOf = keyof typeof STORIES;
 
 export interface Failure {
   seed: number;
+  of: StoriesOf;
   story: Story;
   error: Error;
   /** How many steps the shrunk story takes until it fails. */
@@ -22,10 +28,11 @@ export async function playSeed(
   seed: number,
   figures: Figures,
   planted?: Planted,
+  of: StoriesOf = 'all',
 ): Promise<Failure | undefined> {
   // What was played while shrinking is in no figure.
   let counted: Figures | undefined = figures;
-  const property = fc.asyncProperty(stories, async (one) => {
+  const property = fc.asyncProperty(STORIES[of], async (one) => {
     const play = new Play(one, counted, planted);
     counted = undefined;
     await play.run(seed % REPLAY_EVERY === 0);
@@ -35,7 +42,7 @@ export async function playSeed(
   const [shrunk] = found.counterexample ?? [];
   const error = found.errorInstance;
   if (!shrunk || !(error instanceof Error)) throw new Error(`Seed ${seed} failed oddly: ${error}`);
-  return shorten({ seed, ...told(shrunk, error) }, planted);
+  return shorten({ seed, of, ...told(shrunk, error) }, planted);
 }
 
 /** Leaves out whatever step the failure does without: lists that were drawn long only shrink so far. */
@@ -45,7 +52,7 @@ async function shorten(failure: Failure, planted?: Planted): Promise<Failure> {
     const steps = stepsOf(best.story).filter((_, at) => at !== index && at < best.steps);
     const story = { ...best.story, first: [], rest: steps };
     const error = await failureOf(story, planted);
-    if (error) best = { seed: best.seed, ...told(story, error) };
+    if (error) best = { ...best, ...told(story, error) };
   }
   return best;
 }
@@ -60,13 +67,13 @@ async function failureOf(story: Story, planted?: Planted): Promise<Error | undef
   }
 }
 
-function told(story: Story, error: Error): Omit<Failure, 'seed'> {
+function told(story: Story, error: Error): Pick<Failure, 'story' | 'error' | 'steps'> {
   const all = stepsOf(story).length;
   return { story, error, steps: error instanceof Difference ? error.step : all };
 }
 
 /** The seed, the shrunk story, what either side says, and the command that plays it again. */
-export function report({ seed, story, error, steps }: Failure): string {
+export function report({ seed, of, story, error, steps }: Failure): string {
   const lines = tell(story).slice(0, steps + 1);
   const beyond = steps > stepsOf(story).length ? ['    then until nothing is under way'] : [];
   const [where, model, emulator] =
@@ -84,7 +91,7 @@ export function report({ seed, story, error, steps }: Failure): string {
     ...lines,
     ...beyond,
     ...sides,
-    `play it again: npm run test:sim -- --seed ${seed}`,
+    `play it again: npm run test:sim -- --seed ${seed}${of === 'all' ? '' : ` --of ${of}`}`,
   ].join('\n');
 }
 

@@ -1,4 +1,5 @@
 /** What the model knows of a world: plain data, so that a snapshot is a copy. */
+import { DURATIONS, type ThreadWorld } from '../thread-model/world.ts';
 import type { Action, Definition, Json } from './definition.ts';
 import type { Agent, Conversation, Response, Session } from './resources.ts';
 
@@ -116,6 +117,7 @@ export interface State {
   waiting: number[];
   faults: Armed[];
   attempts: Attempt[];
+  threads: ThreadWorld;
 }
 
 export const DEFAULT_SETTINGS: Settings = {
@@ -133,6 +135,7 @@ export const DEFAULT_SETTINGS: Settings = {
   cold_start: 0,
   session_idle: 900_000,
   session_life: 30 * 86_400_000,
+  ...DURATIONS,
 };
 
 export const DEFAULT_SWITCHES: Record<string, string> = {
@@ -168,6 +171,11 @@ export const DEFAULT_SWITCHES: Record<string, string> = {
   session_by_previous_response: 'new',
   unexposed_protocol: '404',
 };
+
+/** Assistants, threads and runs, under the clock, the settings and the faults of the whole world. */
+export function threadsOf({ threads, now, faults, settings }: State): ThreadWorld {
+  return Object.assign(threads, { now, faults, durations: settings });
+}
 
 /** Something to do at an instant, behind what is there of its instant and class. */
 export function plan(state: State, due: Omit<Due, 'seq'>): void {

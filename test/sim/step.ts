@@ -1,4 +1,5 @@
 /** What a story is made of, and what the model answers to each step. */
+import type { ThreadExpected, ThreadStep } from '../thread-model/step.ts';
 import type { Json } from './definition.ts';
 import type { Conversation, Response, Session } from './resources.ts';
 import type { Fired, Settings } from './state.ts';
@@ -29,7 +30,8 @@ export type Step =
   | { do: 'reset'; snapshot?: string }
   | { do: 'restart' }
   | { do: 'page'; of?: string; limit?: number; order?: 'asc' | 'desc'; after?: string }
-  | AgentStep;
+  | AgentStep
+  | ThreadStep;
 
 /** What a story does to agents: their versions, sessions, responses and conversations. */
 export type AgentStep =
@@ -102,4 +104,6 @@ export interface Expected {
   item?: Json;
   /** What was made, whose id and version the answer tells. */
   made?: Session | Response | Conversation;
+  /** Of a step that is about threads. */
+  threads?: ThreadExpected;
 }

@@ -4,6 +4,7 @@ import { agentGround, agentStep } from './agent-story.ts';
 import { body, input, name, some } from './bodies.ts';
 import type { Json } from './definition.ts';
 import type { Setup, Step } from './step.ts';
+import { struckStep, threadGround } from './thread-story.ts';
 import { faults, setting, settings, switches } from './weather.ts';
 
 export interface Story {
@@ -141,7 +142,7 @@ const setup = fc.record({
 });
 
 /** One story of seven keeps its world in files and is restarted on the way. */
-export const stories: fc.Arbitrary<Story> = fc.record({
+const ofRoutinesAndAgents: fc.Arbitrary<Story> = fc.record({
   setup,
   first: fc
     .tuple(
@@ -174,6 +175,29 @@ export const stories: fc.Arbitrary<Story> = fc.record({
     },
   ),
 });
+
+const ofThreads = fc.oneof(
+  { withCrossShrink: true },
+  { weight: 1, arbitrary: fc.constant<Step[]>([]) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(threadGround, fc.array(struckStep, { minLength: 4, maxLength: 10, size: 'max' }))
+      .map((steps) => steps.flat()),
+  },
+);
+
+/** One of two has threads in between. They are drawn last, and so leave what is drawn before them as it is. */
+export const stories: fc.Arbitrary<Story> = fc
+  .tuple(ofRoutinesAndAgents, ofThreads)
+  .map(([story, threads]) => ({ ...story, rest: spread(story.rest, threads) }));
+
+/** The steps of one list evenly among those of the other. */
+function spread(steps: Step[], among: Step[]): Step[] {
+  const behind = (index: number) => Math.floor((index * steps.length) / among.length);
+  const at = (place: number) => among.filter((_, index) => behind(index) === place);
+  return [...steps.flatMap((step, place) => [...at(place), step]), ...at(steps.length)];
+}
 
 /** A story as a numbered list. */
 export function tell(told: Story): string[] {
