@@ -5,6 +5,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** What takes longest goes first, so that nobody waits for one of these alone in the end. */
 const LONGEST = [
   'test/honesty.test.ts',
+  'test/thread-model/thread-model.test.ts',
   'test/sim/planted.test.ts',
   'test/bad-input/mutations.test.ts',
   'test/kill.test.ts',

@@ -14,12 +14,10 @@ const SAMPLE = 10;
 
 const scenarios = ownScenarios();
 let first: Baseline[];
-let again: (string | undefined)[];
 let broken: Broken[];
 
 beforeAll(async () => {
   first = await playWhole(scenarios);
-  again = (await playWhole(scenarios)).map(({ played }) => played.journal);
   broken = await playEachBroken(breakable(), first, SAMPLE);
 }, 8 * MINUTES);
 
@@ -31,11 +29,9 @@ describe('the scenarios', () => {
     expect(scenarios.length).toBeGreaterThan(100);
   });
 
-  test('play twice with one canonical journal', () => {
-    const differ = first.filter(({ played }, index) => played.journal !== again[index]);
+  test('have a canonical journal', () => {
     const interleaved = first.filter(({ played }) => played.journal === undefined);
 
-    expect(differ.map(({ scenario }) => scenario.file)).toEqual([]);
     // Their requests or answers come while an advance is under way, so that their order is chance.
     expect(interleaved.map(({ scenario }) => scenario.name)).toEqual([
       'a-client-waits-a-minute-for-a-sandbox',
@@ -44,7 +40,7 @@ describe('the scenarios', () => {
     ]);
   });
 
-  test('have the same journal by URL over TLS, eight of them at once', async () => {
+  test('have the same journal when another process plays them, by URL over TLS and eight at once', async () => {
     const emulator = await start();
     const ca = await (await fetch(`${emulator.url}/_emulator/ca.pem`)).text();
     const url = emulator.url.replace('http:', 'https:');
